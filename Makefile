@@ -1,0 +1,60 @@
+# `make demo` and `make test` do everything on a fresh machine with Python 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Set HOME_DIR to keep the demonstration elsewhere than in data/demo/.
+HOME_DIR ?= data/demo
+DEVICES ?= 300000
+PORT ?= 8501
+
+.PHONY: demo setup setup-test test lint bench screenshots lock clean
+
+demo: setup
+	$(BIN)/pco demo --home $(HOME_DIR) --devices $(DEVICES) --port $(PORT)
+
+setup: $(VENV)/.installed
+
+setup-test: $(VENV)/.installed-for-tests
+
+# A virtual environment that has pip; a Debian without python3-venv is told what to install.
+$(BIN)/python:
+	@echo "Making the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Install python3-venv: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what requirements.txt pins (a minute or two the first time)"
+	$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-for-tests: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what requirements-dev.txt pins"
+	$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+test: setup-test lint
+	$(BIN)/python tests/browser/get_chromium.py
+	$(BIN)/python -m pytest
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: setup-test
+	$(BIN)/python tests/bench/bench.py
+
+screenshots: setup-test
+	$(BIN)/python tests/browser/get_chromium.py
+	$(BIN)/python tests/browser/screenshots.py
+
+# Pins anew; the files name no index, so that any index will do.
+lock: setup-test
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line -o requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line --extra dev \
+	  -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) data/demo build *.egg-info

@@ -1,0 +1,318 @@
+"""`pco`, the one command: see `pco --help`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from analysis import pipeline, tables
+from data.estate import generate as generate_estate
+from data.export import CannotExport
+from data.extracts import InputRefused
+from data.marts import BuildUnderWay, NoSnapshot, Snapshot, current, snapshots
+
+DONE, FAILED, WRONG_USAGE, REFUSED = 0, 1, 2, 3
+PROJECT = Path(__file__).resolve().parent.parent
+DEMO_HOME = PROJECT / "data" / "demo"
+DEMO_DEVICES = 300_000
+PORT = 8501
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Reported versus actual Post Commissioning failures of SMETS2+ Devices. Start with [bold]pco demo[/bold].",
+)
+out = Console()
+
+Extracts = Annotated[
+    Path, typer.Option(help="Folder with one sub-folder an extract (see data/contracts.toml).")
+]
+Marts = Annotated[Path, typer.Option(help="Folder in which snapshots are published.")]
+Devices = Annotated[int, typer.Option(min=1, help="How many Devices the estate has, about.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
+Months = Annotated[int, typer.Option(min=1, max=44, help="Months of history from January 2018.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(help="Where the demonstration's files live.")] = DEMO_HOME,
+    devices: Devices = DEMO_DEVICES,
+    seed: Seed = 1,
+    port: Port = PORT,
+) -> None:
+    """Makes a demonstration estate if none is there, builds it, and serves the dashboard.
+
+    The estate is synthetic: every party in it is fictional. A second call starts in seconds, as the estate and
+    its snapshot are kept.
+    """
+    extracts, marts = home / "extracts", home / "marts"
+    # Written last by the generator: without it the extracts are not whole.
+    if not (extracts / "DEMONSTRATION.json").is_file():
+        generate(out=extracts, devices=devices, seed=seed)
+    try:
+        current(marts)
+    except NoSnapshot:
+        build(extracts=extracts, marts=marts)
+    serve(marts=marts, port=port)
+
+
+@app.command()
+def generate(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the extracts; must be new, empty or a demonstration's.")
+    ],
+    devices: Devices = DEMO_DEVICES,
+    seed: Seed = 1,
+    months: Months = 44,
+) -> None:
+    """Writes synthetic extracts of a fictional estate, the same bytes for the same arguments.
+
+    The planted truth goes to a folder of its own beside them, which no build reads.
+    """
+    with progress_bar() as show:
+        generate_estate(
+            out, devices, seed, months, lambda done, total: show("Making the estate", done, total)
+        )
+    say(f"Extracts of {devices:,} Devices are in {out}")
+
+
+@app.command()
+def build(
+    extracts: Extracts,
+    marts: Marts,
+    as_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Count only what was known at this UTC time (ISO 8601)."),
+    ] = None,
+    grace_days: Annotated[
+        int, typer.Option(min=0, help="Days after commissioning until a check is due.")
+    ] = 7,
+    max_quarantined: Annotated[
+        float, typer.Option(min=0, max=1, help="Refuse an extract of which more than this share is bad.")
+    ] = pipeline.MOST_QUARANTINED,
+) -> None:
+    """Checks the extracts, gives every Device its verdicts and cause, and publishes a new snapshot.
+
+    Bad rows are left out and counted; a file that cannot be read refuses the whole build (exit 3), and the
+    snapshot in use stays as it was.
+    """
+    parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined)
+    with progress_bar() as show:
+        snapshot = pipeline.build(extracts, marts, parameters, show)
+    say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {marts}")
+
+
+@app.command()
+def serve(marts: Marts, port: Port = PORT) -> None:
+    """Serves the dashboard on 127.0.0.1 until interrupted."""
+    current(marts)
+    address = f"http://127.0.0.1:{port}"
+    refuse_taken_port(port)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py", "--server.port", str(port)],
+        cwd=PROJECT,
+        env=os.environ | {"PCO_MARTS": str(marts.absolute())},
+        stdout=subprocess.DEVNULL,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    try:
+        await_health(server, address)
+        say(f"Dashboard: {address}")
+        status = server.wait()
+    except KeyboardInterrupt:
+        server.terminate()
+        status = server.wait()
+    if status > 0:
+        raise Failure(f"the dashboard stopped with status {status}")
+
+
+@app.command()
+def export(
+    table: Annotated[str, typer.Argument(help=f"One of {', '.join(tables.TABLES)}.")],
+    marts: Marts,
+    to: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .xlsx.")],
+    by: Annotated[
+        str | None,
+        typer.Option(help=f"For rates and causes, comma-separated: {', '.join(tables.BY)}."),
+    ] = None,
+) -> None:
+    """Writes a table of the snapshot in use as Parquet, CSV or Excel, by the file's ending."""
+    rows = tables.export(current(marts), table, to, tuple(by.split(",")) if by else ())
+    say(f"{rows:,} rows of {table} are in {to}")
+
+
+@app.command()
+def status(
+    marts: Marts,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Tells which snapshot is in use, how fresh it is, and what was read, quarantined and not recognised."""
+    report = status_of(current(marts), snapshots(marts))
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_status(report)
+
+
+def status_of(snapshot: Snapshot, kept: list[Snapshot]) -> dict:
+    """What `pco status --json` prints: rows are rows of the extract's files; all times are UTC."""
+    manifest = snapshot.manifest
+    quarantine = snapshot.frame("quarantine").drop("samples")
+    return {
+        "snapshot": snapshot.number,
+        "snapshots": [kept_one.number for kept_one in kept],
+        "as_at": manifest["as_at"],
+        "grace_days": manifest["grace_days"],
+        "built_at": manifest["build_finished_at"],
+        "is_demonstration": manifest["is_demonstration"],
+        "devices_in_scope": snapshot.rows("outcomes"),
+        "extracts": {
+            name: {
+                "files": len(extract["files"]),
+                "rows": extract["rows"],
+                "quarantined": extract["quarantined"],
+                "extra_columns": extract["extra_columns"],
+            }
+            for name, extract in manifest["extracts"].items()
+        },
+        "quarantine": quarantine.to_dicts(),
+        "unrecognised": snapshot.frame("unrecognised").to_dicts(),
+        "ignored": manifest["ignored_in_extracts"],
+    }
+
+
+def print_status(report: dict) -> None:
+    kind = "demonstration estate" if report["is_demonstration"] else "extracts"
+    out.print(f"Snapshot {report['snapshot']} of the {kind}, as at {report['as_at']} UTC, ", end="")
+    out.print(f"built {report['built_at'][:19]} UTC, {report['devices_in_scope']:,} Devices in scope")
+    table = Table("extract", "files", "rows", "quarantined")
+    for name, extract in report["extracts"].items():
+        table.add_row(name, f"{extract['files']:,}", f"{extract['rows']:,}", f"{extract['quarantined']:,}")
+    out.print(table)
+    broken: Counter[tuple[str, str]] = Counter()
+    for row in report["quarantine"]:
+        broken[row["extract"], row["rule"]] += row["rows"]
+    for (extract, rule), rows in sorted(broken.items()):
+        out.print(f"quarantined: {rows:,} rows of {extract} break {rule}")
+    for row in report["unrecognised"]:
+        out.print(f"unrecognised: {row['extract']}.{row['column']} {row['value']!r} in {row['rows']:,} rows")
+    for name in report["ignored"]:
+        out.print(f"ignored: {name}")
+
+
+class Failure(Exception):
+    """Something outside the input and the usage went wrong."""
+
+
+def instant(text: str | None) -> datetime | None:
+    """An ISO 8601 time as naive UTC; one with a zone is converted."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no ISO 8601 time", param_hint="--as-at") from error
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+
+
+@contextmanager
+def progress_bar() -> Iterator:
+    """Shows (stage, done, total): a bar on a terminal, a plain line a stage elsewhere."""
+    if not out.is_terminal:
+        yield PlainLines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out) as bars:
+        tasks: dict[str, int] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+class PlainLines:
+    """One line when a stage begins, one each tenth of it, one when it ends."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 10
+        if self._told.get(stage) != tenth:
+            self._told[stage] = tenth
+            say(f"{stage}: {done:,} of {total:,}")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise Failure(f"port {port} on 127.0.0.1 is taken; choose another with --port")
+
+
+def await_health(server: subprocess.Popen, address: str, seconds: float = 60) -> None:
+    """Waits until the dashboard answers `ok`; any page answers 200, so only the body tells."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
+                if answer.read() == b"ok":
+                    return
+        except OSError:
+            time.sleep(0.2)
+    server.terminate()
+    raise Failure("the dashboard did not start")
+
+
+def main() -> None:
+    """Runs `pco`; errors go to stderr, one line a problem."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        format_message = getattr(error, "format_message", error.__str__)
+        complain([format_message()])
+        sys.exit(WRONG_USAGE)
+    except (tables.WrongTable, CannotExport) as error:
+        complain([str(error)])
+        sys.exit(WRONG_USAGE)
+    except InputRefused as error:
+        complain(error.problems)
+        sys.exit(REFUSED)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(FAILED)
+    except (NoSnapshot, BuildUnderWay, Failure, OSError, RuntimeError) as error:
+        complain([str(error)])
+        sys.exit(FAILED)
+    except Exception as error:
+        complain([f"{type(error).__name__}: {error}"])
+        sys.exit(FAILED)
+    sys.exit(code or DONE)
+
+
+def complain(problems: list[str]) -> None:
+    for problem in filter(None, problems):
+        print("pco: " + " ".join(problem.split()), file=sys.stderr)

@@ -1,0 +1,178 @@
+"""The contract of each extract, declared once in contracts.toml.
+
+Checking, quarantine and the reference page are all made from what this module returns.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+EUI64 = "([0-9A-F]{2}-){7}[0-9A-F]{2}"
+ERA_STARTS = "2012-01-01"
+
+# Contract kind -> the DuckDB type that holds it.
+SQL_TYPE = {
+    "text": "VARCHAR",
+    "code": "VARCHAR",
+    "eui": "VARCHAR",
+    "octets": "VARCHAR",
+    "counter": "UBIGINT",
+    "number": "BIGINT",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+    "flag": "BOOLEAN",
+}
+INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+TIMESTAMPS = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE"}
+# Physical types that hold every value of a kind, so that no value of theirs can be of the wrong kind.
+EXACT = {
+    "VARCHAR": {"VARCHAR"},
+    "UBIGINT": {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"},
+    "BIGINT": INTEGERS - {"UBIGINT"},
+    "TIMESTAMP": TIMESTAMPS,
+    "DATE": {"DATE"},
+    "BOOLEAN": {"BOOLEAN"},
+}
+# Physical types whose values are taken one by one, when they convert without loss.
+CONVERTIBLE = {
+    "VARCHAR": {"BLOB"},
+    "UBIGINT": INTEGERS | {"HUGEINT", "UHUGEINT", "DOUBLE", "FLOAT", "VARCHAR"},
+    "BIGINT": INTEGERS | {"HUGEINT", "UHUGEINT", "DOUBLE", "FLOAT", "VARCHAR"},
+    "TIMESTAMP": {"VARCHAR", "DATE"},
+    "DATE": {"VARCHAR"} | TIMESTAMPS,
+    "BOOLEAN": {"VARCHAR"},
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A truth that every row of an extract keeps; `sql` may be null, which counts as kept."""
+
+    name: str
+    sql: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: str
+    optional: bool = False
+    within_era: bool = False
+
+    @property
+    def quoted(self) -> str:
+        return f'"{self.name}"'
+
+    @property
+    def sql_type(self) -> str:
+        return SQL_TYPE[self.kind]
+
+    def is_exact(self, physical: str) -> bool:
+        return physical in EXACT[self.sql_type]
+
+    def typed(self, physical: str) -> str:
+        """SQL of the column's value in the contract's type; null when it is of the wrong kind."""
+        if self.is_exact(physical):
+            return f"{self.quoted}::{self.sql_type}"
+        if physical.startswith("DECIMAL") and self.sql_type in ("UBIGINT", "BIGINT"):
+            return self._without_loss(physical)
+        if physical not in CONVERTIBLE[self.sql_type]:
+            return f"null::{self.sql_type}"
+        if physical == "VARCHAR":
+            return self._from_text()
+        return self._without_loss(physical)
+
+    def _from_text(self) -> str:
+        # A time with a zone is converted to UTC; the session's zone is UTC, so one without a zone is UTC too.
+        via = "TIMESTAMPTZ" if self.kind == "timestamp" else "TIMESTAMP" if self.kind == "date" else None
+        if self.kind == "number" or self.kind == "counter":
+            return f"case when regexp_full_match({self.quoted}, '-?[0-9]+') then try_cast({self.quoted} as {self.sql_type}) end"
+        if self.kind == "date":
+            return f"case when try_cast({self.quoted} as {via})::date::timestamp = try_cast({self.quoted} as {via}) then try_cast({self.quoted} as {via})::date end"
+        if via:
+            return f"try_cast({self.quoted} as {via})::{self.sql_type}"
+        return f"try_cast({self.quoted} as {self.sql_type})"
+
+    def _without_loss(self, physical: str) -> str:
+        there = f"try_cast({self.quoted} as {self.sql_type})"
+        return f"case when try_cast({there} as {physical}) = {self.quoted} then {there} end"
+
+    def rules(self, physical: str | None = None) -> list[Rule]:
+        """The column's own rules; `physical` adds the rule of kind where the file's type calls for it."""
+        found = []
+        name, quoted = self.name, self.quoted
+        if physical is not None and not self.is_exact(physical):
+            sql = f"raw_{name} is null or {quoted} is not null"
+            found.append(Rule(f"{name}_is_a_{self.kind}", sql, f"{name} is of its kind ({self.kind})."))
+        if not self.optional:
+            value = quoted if physical is None or self.is_exact(physical) else f"raw_{name}"
+            found.append(Rule(f"{name}_is_present", f"{value} is not null", f"{name} holds a value."))
+        if self.kind in ("eui", "octets"):
+            sql = f"regexp_full_match({quoted}, '{EUI64}')"
+            says = f"{name} is eight upper-case hex pairs joined by hyphens."
+            found.append(Rule(f"{name}_is_well_formed", sql, says))
+        if self.within_era:
+            sql = f"{quoted} between timestamp '{ERA_STARTS}' and $build_start"
+            says = f"{name} is not before {ERA_STARTS[:4]} nor later than the start of the build."
+            found.append(Rule(f"{name}_is_within_era", sql, says))
+        return found
+
+
+@dataclass(frozen=True)
+class Contract:
+    extract: str
+    grain: str
+    columns: tuple[Column, ...]
+    own_rules: tuple[Rule, ...] = ()
+    optional: bool = False
+    time: str = ""
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(column.name for column in self.columns))
+
+    def rules(self, physical: dict[str, str] | None = None) -> list[Rule]:
+        """Every rule of a row, in the order in which a report names them."""
+        types = physical or {}
+        of_columns = [rule for column in self.columns for rule in column.rules(types.get(column.name))]
+        return of_columns + list(self.own_rules)
+
+    def rows_sql(self, physical: dict[str, str]) -> str:
+        """SELECT of the files' rows in the contract's types, with `keeps_contract`.
+
+        Binds $files (paths) and $build_start. `file` is the path read.
+        """
+        typed = [f"{column.typed(physical[column.name])} as {column.quoted}" for column in self.columns]
+        raw = [f"{c.quoted} as raw_{c.name}" for c in self.columns if not c.is_exact(physical[c.name])]
+        kept = " and ".join(f"coalesce({rule.sql}, true)" for rule in self.rules(physical))
+        return (
+            f"select *, {kept} as keeps_contract from (\n"
+            f"  select {', '.join(typed + raw)}, filename as file\n"
+            "  from read_parquet($files, hive_partitioning = false, filename = true))"
+        )
+
+
+# A rule that no single row can show: the build looks for it when the inventory is put together.
+ONE_ROW_A_DEVICE = Rule(
+    "one_row_a_device", "", "The inventory has one row for a Device; two different rows are both quarantined."
+)
+
+
+@cache
+def contracts() -> dict[str, Contract]:
+    """Extract name -> its contract, in the order of contracts.toml."""
+    text = (files("data") / "contracts.toml").read_text(encoding="utf-8")
+    return {name: _contract(name, block) for name, block in tomllib.loads(text).items()}
+
+
+def _contract(name: str, block: dict) -> Contract:
+    return Contract(
+        extract=name,
+        grain=block["grain"],
+        columns=tuple(Column(**column) for column in block["columns"]),
+        own_rules=tuple(Rule(**rule) for rule in block.get("rules", ())),
+        optional=block.get("optional", False),
+        time=block["time"],
+    )

@@ -1,0 +1,130 @@
+"""Tables as files: .parquet, .csv or .xlsx by the file's ending."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import xlsxwriter
+
+from data import duck
+from data.extracts import literal_path
+from data.marts import Snapshot
+
+ENDINGS = (".parquet", ".csv", ".xlsx")
+# A sheet has 1,048,576 rows, the first of which is the header; a cell holds 32,767 characters.
+SHEET_ROWS = 1_048_575
+CELL_CHARACTERS = 32_767
+ROWS_AT_ONCE = 100_000
+
+
+class CannotExport(Exception):
+    """The table does not go into that file; the message says what would."""
+
+
+def refuse_unfit(rows: int, to: Path) -> None:
+    """Raises `CannotExport` for an unknown ending, or for more rows than a sheet holds."""
+    ending = to.suffix.lower()
+    if ending not in ENDINGS:
+        raise CannotExport(f"{to.name}: the file must end in {', '.join(ENDINGS)}")
+    if ending == ".xlsx" and rows > SHEET_ROWS:
+        raise CannotExport(
+            f"{to.name}: {rows:,} rows are more than the {SHEET_ROWS:,} that a sheet holds; use .parquet or .csv"
+        )
+
+
+@contextmanager
+def _outcomes_reader(snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection on which `kept_outcomes` is the snapshot's table."""
+    with duckdb.connect(config={"memory_limit": "1GB", "autoinstall_known_extensions": False}) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(
+            "create macro duis_form(key) as regexp_replace(printf('%016X', key), '(..)(..)(..)(..)(..)(..)(..)(..)', "
+            r"'\1-\2-\3-\4-\5-\6-\7-\8')"
+        )
+        # Text joined with `; ` as a list; the empty text is the empty list, null stays null.
+        connection.execute(
+            "create macro listed(words) as case when words = '' then []::text[] else string_split(words, '; ') end"
+        )
+        files = [literal_path(file) for file in snapshot.files("outcomes")]
+        connection.read_parquet(files, hive_partitioning=False).create_view("kept_outcomes")
+        yield connection
+
+
+def outcomes_frame(snapshot: Snapshot) -> pl.DataFrame:
+    """The table `outcomes` whole; for small estates."""
+    with _outcomes_reader(snapshot) as connection:
+        return connection.sql(duck.sql("outcomes")).pl()
+
+
+def export_outcomes(snapshot: Snapshot, to: Path) -> int:
+    """Writes `outcomes` in bounded memory and returns its rows."""
+    rows = snapshot.rows("outcomes")
+    refuse_unfit(rows, to)
+    with _outcomes_reader(snapshot) as connection:
+        relation = connection.sql(duck.sql("outcomes"))
+        if to.suffix.lower() == ".parquet":
+            relation.write_parquet(str(to), compression="zstd")
+        elif to.suffix.lower() == ".csv":
+            connection.sql(_joined(duck.sql("outcomes"))).write_csv(str(to), header=True)
+        else:
+            batches = relation.to_arrow_reader(ROWS_AT_ONCE)
+            write_sheet((pl.DataFrame(pl.from_arrow(batch)) for batch in batches), to, "outcomes")
+    return rows
+
+
+def _joined(query: str) -> str:
+    names = ("unmet_checks", "faults", "causes")
+    joined = ", ".join(f"array_to_string({name}, '; ') as {name}" for name in names)
+    return f"select * replace ({joined}) from ({query})"
+
+
+def export_frame(frame: pl.DataFrame, to: Path, sheet: str) -> int:
+    """Writes a small table and returns its rows."""
+    refuse_unfit(frame.height, to)
+    ending = to.suffix.lower()
+    if ending == ".parquet":
+        frame.write_parquet(to)
+    elif ending == ".csv":
+        with_text_for_lists(frame).write_csv(to)
+    else:
+        write_sheet([frame], to, sheet)
+    return frame.height
+
+
+def with_text_for_lists(frame: pl.DataFrame) -> pl.DataFrame:
+    lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
+    return frame.with_columns(pl.col(name).list.join("; ") for name in lists)
+
+
+def write_sheet(frames: Iterable[pl.DataFrame], to: Path, sheet: str) -> None:
+    """One sheet, a frame at a time in constant memory; text that looks like a formula stays text."""
+    options = {
+        "constant_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "default_date_format": "yyyy-mm-dd hh:mm:ss",
+    }
+    with xlsxwriter.Workbook(to, options) as workbook:
+        worksheet = workbook.add_worksheet(sheet)
+        bold = workbook.add_format({"bold": True})
+        date = workbook.add_format({"num_format": "yyyy-mm-dd"})
+        worksheet.freeze_panes(1, 0)
+        row = 0
+        for frame in frames:
+            if row == 0:
+                for column, name in enumerate(frame.columns):
+                    worksheet.write_string(0, column, name, bold)
+            is_date = [kind == pl.Date for kind in frame.schema.values()]
+            for values in with_text_for_lists(frame).iter_rows():
+                row += 1
+                for column, value in enumerate(values):
+                    if value is not None:
+                        _write_cell(worksheet, row, column, value, date if is_date[column] else None)
+
+
+def _write_cell(worksheet: xlsxwriter.worksheet.Worksheet, row: int, column: int, value, style) -> None:
+    if isinstance(value, str) and len(value) > CELL_CHARACTERS:
+        value = value[: CELL_CHARACTERS - 1] + "…"
+    worksheet.write(row, column, value, style)
