@@ -82,9 +82,7 @@ def _rank(verdict: str) -> pl.Expr:
     return pl.lit(RANK[verdict], pl.Int64)
 
 
-def with_actual(
-    devices: pl.DataFrame, party_cell_reads: pl.DataFrame, device_key_reads: pl.DataFrame
-) -> pl.DataFrame:
+def with_actual(devices: pl.DataFrame, party_cell_reads: pl.DataFrame, device_key_reads: pl.DataFrame) -> pl.DataFrame:
     """Adds a verdict rank a cell (null where not required), actual, device_keys, verified_at and faults."""
     cells = _latest(party_cell_reads.with_columns(rank=verdict_of_read()), devices.height, PARTY_CELLS)
     keys = _latest(
@@ -181,9 +179,7 @@ def faults(devices: pl.DataFrame) -> pl.Series:
     texts = [_fault(cell) for cell in PARTY_CELLS]
     texts.append(pl.when(pl.col("device_keys") == "not_in_use").then(pl.lit("Device: not_in_use")))
     return devices.select(
-        faults=pl.when(has_fault)
-        .then(pl.concat_str(texts, separator="; ", ignore_nulls=True))
-        .otherwise(pl.lit(""))
+        faults=pl.when(has_fault).then(pl.concat_str(texts, separator="; ", ignore_nulls=True)).otherwise(pl.lit(""))
     )["faults"]
 
 

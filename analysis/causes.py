@@ -83,9 +83,7 @@ def with_cause(devices: pl.DataFrame) -> pl.DataFrame:
     holding = [_unmet_checks_of(cause).alias(f"unmet by {cause.name}") for cause in causes()]
     devices = devices.with_columns(holding)
     held = [pl.col(f"unmet by {cause.name}") for cause in causes()]
-    signature = pl.sum_horizontal(
-        bits.cast(pl.UInt32) * (1 << BITS_A_CAUSE * place) for place, bits in enumerate(held)
-    )
+    signature = pl.sum_horizontal(bits.cast(pl.UInt32) * (1 << BITS_A_CAUSE * place) for place, bits in enumerate(held))
     explained = held[0]
     for bits in held[1:]:
         explained = explained | bits
@@ -106,7 +104,5 @@ def _names_of_causes(held: list[pl.Expr]) -> pl.Expr:
 
 
 def _first_cause(held: list[pl.Expr], is_explained: pl.Expr) -> pl.Expr:
-    first = pl.coalesce(
-        pl.when(bits != 0).then(pl.lit(c.name)) for c, bits in zip(causes(), held, strict=True)
-    )
+    first = pl.coalesce(pl.when(bits != 0).then(pl.lit(c.name)) for c, bits in zip(causes(), held, strict=True))
     return pl.when(is_explained).then(first).otherwise(pl.lit(UNEXPLAINED))

@@ -145,12 +145,8 @@ def _refuse_too_many_bad_rows(found: Survey, reduction: Reduction, most: float) 
     for extract, bad in reduction.quarantine.rows.items():
         rows = found.rows(extract)
         if bad > most * rows:
-            rules = ", ".join(
-                sorted({rule for name, _, rule in reduction.quarantine.by_rule if name == extract})
-            )
-            problems.append(
-                f"{extract}: {bad:,} of {rows:,} rows break the contract, more than {most:.2%} ({rules})"
-            )
+            rules = ", ".join(sorted({rule for name, _, rule in reduction.quarantine.by_rule if name == extract}))
+            problems.append(f"{extract}: {bad:,} of {rows:,} rows break the contract, more than {most:.2%} ({rules})")
     if problems:
         raise InputRefused(problems)
 
@@ -171,8 +167,7 @@ def _manifest(
         "extracts": {
             name: {
                 "files": [
-                    {"name": file.name, "rows": file.rows, "bytes": file.size}
-                    for file in found.files.get(name, [])
+                    {"name": file.name, "rows": file.rows, "bytes": file.size} for file in found.files.get(name, [])
                 ],
                 "rows": found.rows(name),
                 "quarantined": reduction.quarantine.rows.get(name, 0),

@@ -50,14 +50,10 @@ def with_reported(devices: pl.DataFrame, as_at: datetime, grace_days: int) -> pl
 
 def _last_required_check_met_at() -> pl.Expr:
     return pl.max_horizontal(
-        pl.when(pl.col("required") & check_bit(check) != 0).then(pl.col(f"{check}_met_at"))
-        for check in CHECKS
+        pl.when(pl.col("required") & check_bit(check) != 0).then(pl.col(f"{check}_met_at")) for check in CHECKS
     )
 
 
 def names_of_checks() -> dict[int, str]:
     """Set of checks as bits -> their names in the order of the criteria, joined with `; `."""
-    return {
-        bits: "; ".join(check for check in CHECKS if bits & check_bit(check))
-        for bits in range(1 << len(CHECKS))
-    }
+    return {bits: "; ".join(check for check in CHECKS if bits & check_bit(check)) for bits in range(1 << len(CHECKS))}

@@ -39,11 +39,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Reported versus actual Post Commissioning failures of SMETS2+ Devices. Start with [bold]pco demo[/bold].",
 )
-out = Console()
+# What is printed comes from the extracts: `[x]` and `:x:` in it are no markup.
+out = Console(markup=False, emoji=False, highlight=False)
 
-Extracts = Annotated[
-    Path, typer.Option(help="Folder with one sub-folder an extract (see data/contracts.toml).")
-]
+Extracts = Annotated[Path, typer.Option(help="Folder with one sub-folder an extract (see data/contracts.toml).")]
 Marts = Annotated[Path, typer.Option(help="Folder in which snapshots are published.")]
 Devices = Annotated[int, typer.Option(min=1, help="How many Devices the estate has, about.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
@@ -76,9 +75,7 @@ def demo(
 
 @app.command()
 def generate(
-    out: Annotated[
-        Path, typer.Option(help="Folder for the extracts; must be new, empty or a demonstration's.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for the extracts; must be new, empty or a demonstration's.")],
     devices: Devices = DEMO_DEVICES,
     seed: Seed = 1,
     months: Months = 44,
@@ -88,9 +85,7 @@ def generate(
     The planted truth goes to a folder of its own beside them, which no build reads.
     """
     with progress_bar() as show:
-        generate_estate(
-            out, devices, seed, months, lambda done, total: show("Making the estate", done, total)
-        )
+        generate_estate(out, devices, seed, months, lambda done, total: show("Making the estate", done, total))
     say(f"Extracts of {devices:,} Devices are in {out}")
 
 
@@ -102,9 +97,7 @@ def build(
         str | None,
         typer.Option(metavar="TIME", help="Count only what was known at this UTC time (ISO 8601)."),
     ] = None,
-    grace_days: Annotated[
-        int, typer.Option(min=0, help="Days after commissioning until a check is due.")
-    ] = 7,
+    grace_days: Annotated[int, typer.Option(min=0, help="Days after commissioning until a check is due.")] = 7,
     max_quarantined: Annotated[
         float, typer.Option(min=0, max=1, help="Refuse an extract of which more than this share is bad.")
     ] = pipeline.MOST_QUARANTINED,

@@ -85,15 +85,16 @@ class Column:
         return self._without_loss(physical)
 
     def _from_text(self) -> str:
-        # A time with a zone is converted to UTC; the session's zone is UTC, so one without a zone is UTC too.
-        via = "TIMESTAMPTZ" if self.kind == "timestamp" else "TIMESTAMP" if self.kind == "date" else None
-        if self.kind == "number" or self.kind == "counter":
-            return f"case when regexp_full_match({self.quoted}, '-?[0-9]+') then try_cast({self.quoted} as {self.sql_type}) end"
+        there = f"try_cast({self.quoted} as {self.sql_type})"
+        if self.kind in ("number", "counter"):
+            return f"case when regexp_full_match({self.quoted}, '-?[0-9]+') then {there} end"
+        if self.kind == "timestamp":
+            # One with a zone is converted; the session's zone is UTC, so one without a zone is UTC too.
+            return f"try_cast({self.quoted} as TIMESTAMPTZ)::TIMESTAMP"
         if self.kind == "date":
-            return f"case when try_cast({self.quoted} as {via})::date::timestamp = try_cast({self.quoted} as {via}) then try_cast({self.quoted} as {via})::date end"
-        if via:
-            return f"try_cast({self.quoted} as {via})::{self.sql_type}"
-        return f"try_cast({self.quoted} as {self.sql_type})"
+            moment = f"try_cast({self.quoted} as TIMESTAMP)"
+            return f"case when {moment}::date::timestamp = {moment} then {moment}::date end"
+        return there
 
     def _without_loss(self, physical: str) -> str:
         there = f"try_cast({self.quoted} as {self.sql_type})"

@@ -41,6 +41,8 @@ WHOLE = {
 }
 # Extracts whose reduction does not tell its bad rows apart by a null key.
 COUNTED_APART = {"devices", "parties", "incidents"}
+# What more a source must keep, of a bucket: the default `as_at` is known only after the spells were reduced.
+KNOWN = {"spells": " where effective_from <= $as_at"}
 # The columns whose latest value is the default of `as_at`.
 CLOCKS = {
     "service_responses": ("sent_at", "responded_at"),
@@ -171,7 +173,9 @@ class Reduction:
         files = [literal_path(path) for path in folder.glob("*.parquet")]
         if not files:
             return 0
-        query = "select count(*)::bigint from read_parquet($files) where device_key is null"
+        query = (
+            "select count(*)::bigint from read_parquet($files, hive_partitioning = false) where device_key is null"
+        )
         return self.connection.sql(query, params={"files": files}).fetchall()[0][0]
 
     def _whole_table(self, contract: Contract, batches: list["Rows"]) -> None:
@@ -294,7 +298,7 @@ class Reduction:
     def _with_bucket_sources(self, name: str, sources: tuple[str, ...]) -> str:
         """The SQL file behind one CTE a source; passed checks are attempts that succeeded."""
         read = "select * from read_parquet($files_of_{0}, hive_partitioning = false, union_by_name = false)"
-        ctes = [f"{source} as ({read.format(source)})" for source in sources]
+        ctes = [f"{source} as ({read.format(source)}{KNOWN.get(source, '')})" for source in sources]
         if "passed_checks" in sources:
             both = f"{read.format('attempts')} union all {read.format('passed_checks')}"
             ctes = [f"attempts as ({both})"]

@@ -121,7 +121,7 @@ class Draft:
         columns = ", ".join(by)
         with duckdb.connect(config={"temp_directory": str(self.work / "spill")}) as connection:
             merged = connection.sql(
-                f"select {columns}, sum(devices)::bigint as devices from read_parquet($files) "
+                f"select {columns}, sum(devices)::bigint as devices from read_parquet($files, hive_partitioning = false) "
                 f"group by all order by {columns}",
                 params={"files": [literal_path(part) for part in parts]},
             ).pl()

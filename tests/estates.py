@@ -243,9 +243,7 @@ def make_estate(seed, devices, instants, density, bad_rows=0):
     extracts["registrations"] = [row for device in inventory for row in make_spells(maker, device)]
     extracts["service_responses"] = [row for device in inventory for row in make_responses(maker, device)]
     extracts["dsp_checks"] = [row for device in inventory for row in make_dsp_checks(maker, device)]
-    extracts["credential_reads"] = [
-        row for device in inventory for row in make_reads(maker, device, extracts)
-    ]
+    extracts["credential_reads"] = [row for device in inventory for row in make_reads(maker, device, extracts)]
     if maker.chance(0.5):
         extracts["incidents"] = make_incidents(maker, inventory)
     repeat_some_rows(maker, extracts)

@@ -91,8 +91,7 @@ def table(text):
     header, *lines = [[cell.strip() for cell in line.split("|")] for line in text.strip().splitlines()]
     assert all(len(line) == len(header) for line in lines)
     return [
-        {name: {"": None, "''": ""}.get(cell, cell) for name, cell in zip(header, line, strict=True)}
-        for line in lines
+        {name: {"": None, "''": ""}.get(cell, cell) for name, cell in zip(header, line, strict=True)} for line in lines
     ]
 
 
@@ -380,9 +379,7 @@ srv    | credential_type   | remote_party_role | satisfies
 6.2    | Digital Signature | NetworkOperator   |
 """)
 def test_what_satisfies_a_user_check(row):
-    outcome = judged(
-        estate(service_responses=[response(**{k: v for k, v in row.items() if k != "satisfies"})])
-    )
+    outcome = judged(estate(service_responses=[response(**{k: v for k, v in row.items() if k != "satisfies"})]))
     assert [name for name in CHECKS[:5] if name not in outcome["unmet_checks"]] == listed(row["satisfies"])
 
 
@@ -428,9 +425,7 @@ grace | as_at    | complete | reported
 30    | 10       | yes      | passed
 """)
 def test_due(row):
-    extracts = (
-        estate() if row["complete"] == "yes" else estate(dsp_checks=[dsp_check("communicating", "2", False)])
-    )
+    extracts = estate() if row["complete"] == "yes" else estate(dsp_checks=[dsp_check("communicating", "2", False)])
     outcome = judged(extracts, row["as_at"], int(row["grace"]))
     assert outcome["reported"] == row["reported"]
     assert outcome["due_at"] == day("1") + timedelta(days=int(row["grace"]))
@@ -517,18 +512,14 @@ def test_the_supplier_expected_is_the_one_registered_at_as_at(row):
 
 def test_without_any_recovery_or_acb_party_those_cells_are_not_judged():
     extracts = estate()
-    extracts["parties"] = [
-        row for row in extracts["parties"] if row["role"] in ("Supplier", "NetworkOperator")
-    ]
+    extracts["parties"] = [row for row in extracts["parties"] if row["role"] in ("Supplier", "NetworkOperator")]
     cells = [("Recovery", "DigitalSigning"), ("ACB", "KeyAgreement")]
     assert [verdict_of(cell, extracts) for cell in cells] == ["not_judged", "not_judged"]
 
 
 def test_an_operator_whose_supplier_row_is_a_dcc_user_is_itself_none():
     extracts = estate({"network_operator_id": "N-QUIET"})
-    extracts["parties"].append(
-        party({"eui": "q1", "party_id": "N-QUIET", "role": "Supplier", "is_dcc_user": "yes"})
-    )
+    extracts["parties"].append(party({"eui": "q1", "party_id": "N-QUIET", "role": "Supplier", "is_dcc_user": "yes"}))
     extracts["credential_reads"] = [read("NetworkOperator", "DigitalSigning", "acb")]
     assert verdict_of(("NetworkOperator", "DigitalSigning"), extracts) == "right"
 
@@ -547,13 +538,9 @@ InUse, Expired              | right
 def test_only_a_certificate_in_use_makes_a_cell_right(row):
     cell = ("Supplier", "DigitalSigning")
     usual = [
-        c
-        for c in usual_certificates()
-        if (c["subject_unique_id"], c["certificate_usage"]) != (EUIS["s1"], cell[1])
+        c for c in usual_certificates() if (c["subject_unique_id"], c["certificate_usage"]) != (EUIS["s1"], cell[1])
     ]
-    extracts = estate(
-        certificates=usual + [certificate("s1", *cell, "key", s) for s in listed(row["certificates"])]
-    )
+    extracts = estate(certificates=usual + [certificate("s1", *cell, "key", s) for s in listed(row["certificates"])])
     assert verdict_of(cell, extracts) == row["verdict"]
 
 
@@ -694,9 +681,7 @@ CHF  | ACB/DigitalSigning, ACB/KeyAgreement, Recovery/DigitalSigning
 """)  # noqa: E501 - a table's row is one line
 def test_every_required_cell_can_be_a_fault(row):
     extracts = estate({"device_type": row["type"]})
-    extracts["credential_reads"] = [
-        {**r, "status_code": "noTrustAnchor"} for r in extracts["credential_reads"]
-    ]
+    extracts["credential_reads"] = [{**r, "status_code": "noTrustAnchor"} for r in extracts["credential_reads"]]
     outcome = judged(extracts)
     assert outcome["faults"] == [f"{cell}: missing" for cell in listed(row["cells"])] + ["Device: not_in_use"]
     assert outcome["actual"] == "not_secure"
@@ -1038,13 +1023,9 @@ def test_by_groups():
         *[made | at(4, None) for made in made_outcomes("1 not_due secure")],
     ]
     by = ("csp_region", "commissioned_month")
-    found = {
-        (r["csp_region"], r["commissioned_month"]): r["reported_failure_rate"] for r in oracle.rates(rows, by)
-    }
+    found = {(r["csp_region"], r["commissioned_month"]): r["reported_failure_rate"] for r in oracle.rates(rows, by)}
     assert found == {("North", "2021-03"): 1, ("South", "2021-03"): 0, (None, "2021-04"): None}
-    counted = {
-        (r["csp_region"], r["cause"]): r["reported_failures"] for r in oracle.causes(rows, ["csp_region"])
-    }
+    counted = {(r["csp_region"], r["cause"]): r["reported_failures"] for r in oracle.causes(rows, ["csp_region"])}
     assert counted == {
         (region, cause): int((region, cause) == ("North", "timeout"))
         for region in ("North", "South", None)
@@ -1093,9 +1074,7 @@ def test_default_as_at_is_the_latest_of_the_four_times():
 
 
 def test_a_quarantined_row_has_no_part_in_the_default_as_at():
-    extracts = estate(
-        dsp_checks=[dsp_check("communicating", "20"), dsp_check("x", "25") | {"device_id": "junk"}]
-    )
+    extracts = estate(dsp_checks=[dsp_check("communicating", "20"), dsp_check("x", "25") | {"device_id": "junk"}])
     assert oracle.default_as_at(oracle.check(extracts, BUILD_START)[0]) == day("20")
 
 
@@ -1148,6 +1127,10 @@ FIRST = datetime(2012, 1, 1)
         ),
         ("service_responses", {"command_variant": 5.5}, ["command_variant is of the wrong kind: 5.5"]),
         ("service_responses", {"command_variant": 5.0}, []),
+        ("service_responses", {"command_variant": True}, ["command_variant is of the wrong kind: True"]),
+        ("service_responses", {"command_variant": "five"}, ["command_variant is of the wrong kind: 'five'"]),
+        ("service_responses", {"originator_counter": "7"}, []),
+        ("service_responses", {"originator_counter": 0}, []),
         ("service_responses", {"command_variant": None}, []),
         ("service_responses", {"srv": "9.99", "response_code": "Z1", "execution_status": "?"}, []),
         ("service_responses", {"srv": None}, ["srv is null"]),
@@ -1180,6 +1163,13 @@ FIRST = datetime(2012, 1, 1)
         ("registrations", {"effective_to": date(2021, 2, 1)}, ["spell ends no later than it starts"]),
         ("registrations", {"effective_to": date(2021, 3, 2)}, []),
         ("registrations", {"effective_from": date(1999, 1, 1)}, []),
+        ("registrations", {"effective_from": datetime(2021, 2, 1)}, []),
+        ("registrations", {"effective_from": "2021-02-01"}, []),
+        (
+            "registrations",
+            {"effective_from": "2021-02-01 12:00"},
+            ["effective_from is of the wrong kind: '2021-02-01 12:00'"],
+        ),
         ("registrations", {"effective_from": None}, ["effective_from is null"]),
         ("credential_reads", {"read_at": FAR_FUTURE}, ["read_at is later than the start of the build"]),
         ("credential_reads", {"subject_unique_id": None, "subject_key_identifier": None}, []),
@@ -1248,9 +1238,7 @@ def test_findings_sum_to_devices_and_causes_to_reported_failures(case):
     findings = Counter(row["finding"] for row in rows)
     failed = sum(row["reported"] == "failed" for row in rows)
     assert len({row["device_id"] for row in rows}) == sum(findings.values()) == len(rows)
-    assert (
-        findings["over_reported"] + findings["confirmed_failure"] + findings["unverified_failure"] == failed
-    )
+    assert findings["over_reported"] + findings["confirmed_failure"] + findings["unverified_failure"] == failed
     for by in [(), ("device_type",), ("supplier", "commissioned_month")]:
         counted, rated = oracle.causes(rows, by), oracle.rates(rows, by)
         assert sum(row["reported_failures"] for row in counted) == failed
@@ -1371,9 +1359,7 @@ def test_random_estates_reach_every_verdict():
     assert seen["unmet"] == set(CHECKS)
     assert seen["changed"] == seen["supplier_at_commissioning"] == {True, False}
     operators_only = {"dcc_credentials", "supplier_credentials"}
-    assert (
-        seen["NetworkOperator", "DigitalSigning"] == seen["NetworkOperator", "KeyAgreement"] == ALL_VERDICTS
-    )
+    assert seen["NetworkOperator", "DigitalSigning"] == seen["NetworkOperator", "KeyAgreement"] == ALL_VERDICTS
     assert seen["Supplier", "DigitalSigning"] == ALL_VERDICTS - operators_only
     assert seen["Recovery", "DigitalSigning"] == ALL_VERDICTS - operators_only
     assert seen["ACB", "KeyAgreement"] == ALL_VERDICTS - operators_only
@@ -1415,9 +1401,7 @@ def test_write_estate_writes_every_row_once_in_the_contracts_types(tmp_path, fil
         for file in sorted((tmp_path / extract).rglob("*.parquet")):
             written = pq.ParquetFile(file).read()
             assert written.schema.equals(SCHEMAS[extract])
-            assert written.num_rows == sum(
-                path == file for (name, _), path in placed.items() if name == extract
-            )
+            assert written.num_rows == sum(path == file for (name, _), path in placed.items() if name == extract)
             found += written.to_pylist()
         assert sorted(map(repr, found)) == sorted(map(repr, rows))
     assert any(path.parent.name.startswith("month=") for path in placed.values()) == months

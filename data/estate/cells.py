@@ -15,7 +15,7 @@ from data.estate.rows import Rows
 READS = {"device": "i4", "read": "i8", "role": "i1", "usage": "i1", "status": "i1", "subject": "i8", "key": "i8"}
 ROLES = ["Supplier", "NetworkOperator", "ACB", "Recovery", "Device", "TransCoS", "Root"]
 USAGES = ["DigitalSigning", "KeyAgreement", "KeyAgreementTopUp", "KeyCertSign"]
-READ_STATUSES = ["success", "trustAnchorNotFound", "noTrustAnchor", "resourcesBusy"]
+READ_STATUSES = ["success", "trustAnchorNotFound", "noTrustAnchor"]
 
 # The cells of a reading, in the order of their rows.
 CELL_ROLE = np.array([0, 0, 1, 1, 2, 2, 3, 4, 4, 5], np.int8)
@@ -116,7 +116,9 @@ class Reader:
         after_steps = ended + self.later(size)
         too_early = self.uniform(size) < RATES.reading.too_early
         after_steps = np.where(too_early, devices.commissioned + HOUR_MS // 20, after_steps)
-        after_change = np.where(self.changes.settled < NEVER, np.maximum(self.changes.settled, ended) + self.later(size), NEVER)
+        after_change = np.where(
+            self.changes.settled < NEVER, np.maximum(self.changes.settled, ended) + self.later(size), NEVER
+        )
         unreadable = ~devices.in_use | devices.wan_lost
         after_steps[unreadable | (after_steps >= after_change)] = NEVER
         after_change[unreadable] = NEVER

@@ -17,7 +17,7 @@ OPEN_ENDED = np.int32(2**31 - 1)
 
 @dataclass
 class Changes:
-    """early, later: whether the Supplier cells followed that change. settled: when the last 6.23 was over, or NEVER without a change."""
+    """early, later: whether the Supplier cells followed that change. settled: when the last 6.23 was over, if any."""
 
     early: np.ndarray
     later: np.ndarray
@@ -26,56 +26,68 @@ class Changes:
 
 
 def change_suppliers(rng: np.random.Generator, devices: Devices, horizon: int) -> Changes:
-    extra = Gathered(RESPONSES)
-    settled = np.full(len(devices), NEVER)
-    followed = [
-        update_cells(rng, devices, extra, settled, when, gaining, horizon)
-        for when, gaining in (
-            (devices.early_change, devices.supplier_after_early),
-            (devices.later_change, devices.supplier_after_later),
+    updates = Updates(rng, devices, horizon)
+    early = updates.follow(devices.early_change, devices.supplier_after_early)
+    later = updates.follow(devices.later_change, devices.supplier_after_later)
+    devices.planted.plant("cos_update_failed", ~(early & later))
+    return Changes(early, later, updates.settled, updates.gathered.rows())
+
+
+class Updates:
+    def __init__(self, rng: np.random.Generator, devices: Devices, horizon: int):
+        self.rng, self.devices, self.horizon = rng, devices, horizon
+        self.gathered = Gathered(RESPONSES)
+        self.settled = np.full(len(devices), NEVER)
+
+    def follow(self, when: np.ndarray, gaining: np.ndarray) -> np.ndarray:
+        """Sends 6.23 once or twice for each change; whether the cells followed, true where there was no change."""
+        devices, followed = self.devices, np.ones(len(self.devices), bool)
+        place = np.flatnonzero((when < NEVER) & devices.in_use)
+        self.settled[place] = when[place]
+        place = place[devices.type[place] != CHF]
+        followed[place] = False
+        sent = when[place] + self.rng.integers(0, 36 * HOUR_MS, len(place))
+        for _ in range(2):
+            place, sent = place[sent < self.horizon], sent[sent < self.horizon]
+            success, worked = self.send(place, sent, gaining[place])
+            followed[place] |= worked
+            again = ~success & (self.rng.random(len(place), np.float32) < RATES.cos_update_failed.retried)
+            place = place[again]
+            sent = sent[again] + self.rng.integers(20 * HOUR_MS, 60 * HOUR_MS, len(place))
+        return followed
+
+    def send(self, place: np.ndarray, sent: np.ndarray, gaining: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each 6.23 was answered with success, and whether it worked."""
+        lost, empty, failed = self.troubles(place)
+        responded = sent + self.rng.integers(2_000, 1_800_000, len(place))
+        unknown = lost | (responded >= self.horizon)
+        status = np.select([unknown | empty, failed], [-1, 1], 0)
+        originator = parties.supplier_euis(gaining, self.devices.premises[place])
+        self.gathered.add(
+            device=place,
+            originator=originator,
+            counter=counters(sent, originator),
+            srv=COS_SRV,
+            variant=1,
+            credential=-1,
+            role=SUPPLIER,
+            sent=sent,
+            responded=np.where(unknown, NEVER, responded),
+            code=np.where(unknown, -1, 0),
+            status=status,
         )
-    ]
-    devices.planted.plant("cos_update_failed", ~(followed[0] & followed[1]))
-    return Changes(followed[0], followed[1], settled, extra.rows())
+        self.settled[place] = np.maximum(self.settled[place], np.where(unknown, sent, responded))
+        executed = self.rng.random(len(place), np.float32) < RATES.cos_update_failed.executed
+        worked = ~failed & (executed | ~(lost | empty)) & ~self.devices.wan_lost[place]
+        return status == 0, worked
 
-
-def update_cells(rng, devices: Devices, extra: Gathered, settled, when, gaining, horizon: int) -> np.ndarray:
-    followed = np.ones(len(devices), bool)
-    place = np.flatnonzero((when < NEVER) & devices.in_use)
-    settled[place] = when[place]
-    place = place[devices.type[place] != CHF]
-    followed[place] = False
-    sent = when[place] + rng.integers(0, 36 * HOUR_MS, len(place))
-    for _ in range(2):
-        known = sent < horizon
-        place, sent = place[known], sent[known]
-        success, worked = send_update(rng, devices, extra, settled, place, sent, gaining, horizon)
-        followed[place] |= worked
-        again = ~success & (rng.random(len(place), np.float32) < RATES.cos_update_failed.retried)
-        place, sent = place[again], sent[again] + rng.integers(20 * HOUR_MS, 60 * HOUR_MS, again.sum())
-    return followed
-
-
-def send_update(rng, devices, extra, settled, place, sent, gaining, horizon) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each 6.23 was answered with success, and whether it worked."""
-    rates, size = RATES.cos_update_failed, len(place)
-    edges = np.cumsum([rates.lost, rates.empty, rates.failed])
-    drawn = rng.random(size, np.float32)
-    lost, empty, failed = drawn < edges[0], (drawn >= edges[0]) & (drawn < edges[1]), (drawn >= edges[1]) & (drawn < edges[2])
-    lost |= devices.wan_lost[place]
-    responded = sent + rng.integers(2_000, 1_800_000, size)
-    unknown = lost | (responded >= horizon)
-    originator = parties.supplier_euis(gaining[place], devices.premises[place])
-    status = np.select([unknown | empty, failed], [-1, 1], 0)
-    extra.add(
-        device=place, originator=originator, counter=counters(sent, originator), srv=COS_SRV, variant=1,
-        credential=-1, role=SUPPLIER, sent=sent, responded=np.where(unknown, NEVER, responded),
-        code=np.where(unknown, -1, 0), status=status,
-    )  # fmt: skip
-    np.maximum.at(settled, place, np.where(unknown, sent, responded))
-    success = status == 0
-    doubtful = (lost | empty) & ~devices.wan_lost[place] & (rng.random(size, np.float32) < rates.executed)
-    return success, doubtful | (~lost & ~empty & ~failed)
+    def troubles(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rates = RATES.cos_update_failed
+        outcome = np.searchsorted(
+            np.cumsum([rates.lost, rates.empty, rates.failed]), self.rng.random(len(place)), side="right"
+        )
+        silent = self.devices.wan_lost[place]
+        return (outcome == 0) | silent, (outcome == 1) & ~silent, (outcome == 2) & ~silent
 
 
 def registrations(rng: np.random.Generator, devices: Devices) -> Rows:
@@ -89,7 +101,9 @@ def registrations(rng: np.random.Generator, devices: Devices) -> Rows:
         "device": place, "supplier": devices.supplier_after_later, "starts": later,
         "ends": np.full(len(place), OPEN_ENDED),
     }  # fmt: skip
-    begun = [{name: column[spell["starts"] < OPEN_ENDED] for name, column in spell.items()} for spell in (second, third)]
+    begun = [
+        {name: column[spell["starts"] < OPEN_ENDED] for name, column in spell.items()} for spell in (second, third)
+    ]
     return together([first, *begun], SPELLS)
 
 

@@ -40,7 +40,7 @@ def check(rng, devices: Devices, recovery_empty: np.ndarray, month: int, horizon
     passed &= ~hopeless
     met = np.where(happens & passed, checked, NEVER)
     extra = recheck(rng, happens & ~passed, hopeless, checked, met, horizon)
-    device, kind = np.nonzero(happens & ~passed & ~hopeless)
+    device = np.flatnonzero((happens & ~passed & ~hopeless).any(axis=1))
     devices.planted.plant("check_not_passed", device)
     return Checked(met, [first_checks(happens, checked, passed), extra])
 

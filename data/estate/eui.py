@@ -12,7 +12,8 @@ PAIRS = np.frombuffer("".join(f"{byte:02X}-" for byte in range(256)).encode(), n
 
 
 def euis(oui: int, numbers: np.ndarray, seed: int) -> np.ndarray:
-    return np.uint64(oui << 40) | scatter_40(numbers.astype(np.uint64) + np.uint64(seed % (1 << 32)))
+    apart = np.uint64(seed * 0x9E3779B97F4A7C15 % (1 << 40))
+    return np.uint64(oui << 40) | scatter_40(numbers.astype(np.uint64) + apart)
 
 
 def scatter_40(values: np.ndarray) -> np.ndarray:

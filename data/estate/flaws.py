@@ -60,6 +60,7 @@ DAMAGES = {
     "registrations": [cut_short("device_id"), ends_before_it_starts, nothing_in("supplier_id")],
     "certificates": [lower_case("subject_unique_id"), cut_short("subject_key_identifier")],
 }
+CONFLICTS = {"devices": [other("device_status", "Suspended"), other("network_operator_id", None)]}
 UNHEARD_OF = {
     "service_responses": [other("response_code", "E62"), other("srv", "6.17.9"), other("execution_status", "deferred")],
     "dsp_checks": [other("check", "firmware_cell")],
@@ -70,11 +71,14 @@ UNHEARD_OF = {
 def flawed(rng: np.random.Generator, extract: str, table: pa.Table) -> pa.Table:
     """The rows to add to a block's rows of an extract."""
     rates = RATES.flaws
-    return pa.concat_tables([
-        sample(rng, table, rates.twice if extract == "service_responses" else 0),
-        damaged(rng, table, DAMAGES.get(extract, []), rates.bad),
-        damaged(rng, table, UNHEARD_OF.get(extract, []), rates.unheard_of),
-    ])
+    return pa.concat_tables(
+        [
+            sample(rng, table, rates.twice if extract == "service_responses" else 0),
+            damaged(rng, table, DAMAGES.get(extract, []), rates.bad),
+            damaged(rng, table, CONFLICTS.get(extract, []), rates.conflicting),
+            damaged(rng, table, UNHEARD_OF.get(extract, []), rates.unheard_of),
+        ]
+    )
 
 
 def sample(rng: np.random.Generator, table: pa.Table, rate: float) -> pa.Table:

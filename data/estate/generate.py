@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from data.estate.spill import Spill
 
 MARKER = "DEMONSTRATION.json"
 TRUTH = "planted_truth"
+PARTIAL = ".partial"
 # More would not fit in 2 GiB together.
 MOST_WORKERS = 4
 
@@ -59,30 +60,56 @@ def generate(
         raise ValueError(f"months must be 1 to {MOST_MONTHS}, not {months}")
     if devices < 1 or seed < 0:
         raise ValueError("devices must be 1 or more, and seed 0 or more")
-    refuse_to_overwrite(out)
-    partial = out.with_name(f".{out.name}.partial")
+    truth = out.with_name(f"{out.name}-truth")
+    refuse_to_overwrite(out, truth)
+    partial = out / PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
-    rows = Estate(partial, devices, seed, months, progress or (lambda done, total: None)).write()
+    try:
+        rows = Estate(partial, devices, seed, months, progress or (lambda done, total: None)).write()
+        write_marker(partial / "extracts" / MARKER, devices, seed, months)
+        replace(truth, partial / "truth")
+        replace(out, partial / "extracts")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return EstateSummary(out, truth, devices, seed, months, dict(sorted(rows.items())))
+
+
+def refuse_to_overwrite(out: Path, truth: Path) -> None:
+    """Only what an earlier call wrote, or left behind, is ever removed."""
+    if (found := names_in(out) - {PARTIAL}) and MARKER not in found:
+        raise FileExistsError(f"{out} is not empty and is no demonstration estate")
+    if any(not name.startswith(TRUTH) for name in names_in(truth)):
+        raise FileExistsError(f"{truth} is not empty and is no planted truth")
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def write_marker(path: Path, devices: int, seed: int, months: int) -> None:
+    names = month_names(months)
     marker = {
         "what": "Demonstration estate: synthetic data, no real Device, person or party",
         "devices": devices,
         "seed": seed,
-        "first_month": month_names(months)[0],
-        "last_month": month_names(months)[-1],
         "months": months,
+        "first_month": names[0],
+        "last_month": names[-1],
     }
-    (partial / "extracts" / MARKER).write_text(json.dumps(marker, indent=2) + "\n")
-    truth = out.with_name(f"{out.name}-truth")
-    for folder, target in ((partial / "extracts", out), (partial / "truth", truth)):
-        shutil.rmtree(target, ignore_errors=True)
-        folder.rename(target)
-    partial.rmdir()
-    return EstateSummary(out, truth, devices, seed, months, dict(sorted(rows.items())))
+    path.write_text(json.dumps(marker, indent=2) + "\n")
 
 
-def refuse_to_overwrite(out: Path) -> None:
-    if out.exists() and any(out.iterdir()) and not (out / MARKER).exists():
-        raise FileExistsError(f"{out} is not empty and is no demonstration estate")
+def replace(target: Path, made: Path) -> None:
+    """Fills the folder anew; it may be a mount point, so it stays the folder that it is."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in target.iterdir():
+        if path.is_dir() and path.name != PARTIAL:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+    # The marker sorts before the extracts, and comes last: without it the folder is no estate.
+    for path in sorted(made.iterdir(), reverse=True):
+        shutil.move(path, target / path.name)
 
 
 class Estate:
@@ -110,10 +137,10 @@ class Estate:
         self.append_once("certificates", "part-parties", certificates)
         # The longest months first, so that no worker waits at the end for one of them.
         planned = sorted(blocks_by_month(self.devices, self.months), key=lambda blocks: -sum(b.devices for b in blocks))
+        # Threads suffice: numpy and the Parquet writer do their work outside the interpreter's lock.
         with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as workers:
-            for work, items in ((self.write_month, planned), (self.write_later, range(self.months))):
-                for _ in workers.map(work, items):
-                    pass
+            wait_for_all(workers, self.write_month, planned)
+            wait_for_all(workers, self.write_later, range(self.months))
         shutil.rmtree(self.later)
         return self.rows
 
@@ -174,6 +201,16 @@ class Estate:
 
     def month_file(self, extract: str, month: int, name: str) -> Path:
         return self.extracts / extract / f"month={self.month_names[month]}" / f"{name}.parquet"
+
+
+def wait_for_all(workers: ThreadPoolExecutor, work: Callable, items: Iterable) -> None:
+    """On an error or an interrupt, what has not begun never will."""
+    try:
+        for future in [workers.submit(work, item) for item in items]:
+            future.result()
+    except BaseException:
+        workers.shutdown(cancel_futures=True)
+        raise
 
 
 class Files:

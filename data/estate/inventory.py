@@ -57,8 +57,13 @@ def party_certificates() -> Rows:
         for usage in PARTY_USAGES[eui.role]
         for version in (0, 1)
     ]
-    owner, *codes = np.array(rows).T
-    return {"owner": owner, **dict(zip(("role", "usage", "version"), (code.astype(np.int8) for code in codes), strict=True))}
+    owner, role, usage, version = np.array(rows).T
+    return {
+        "owner": owner,
+        "role": role.astype(np.int8),
+        "usage": usage.astype(np.int8),
+        "version": version.astype(np.int8),
+    }
 
 
 def truth(devices: Devices, held: Held, text: Texts) -> pa.Table:
@@ -67,11 +72,13 @@ def truth(devices: Devices, held: Held, text: Texts) -> pa.Table:
     offsets = np.concatenate([[0], np.cumsum(bits.sum(axis=1))]).astype(np.int32)
     names = coded(np.nonzero(bits)[1].astype(np.int8), PLANTED)
     operator = np.where(devices.has_operator_cell, held.operator, -1).astype(np.int8)
-    return pa.table({
-        "device_id": text.device(devices.number),
-        "device_type": coded(devices.type, premises.TYPES),
-        "mechanisms": pa.ListArray.from_arrays(pa.array(offsets), names),
-        "cells_right": pa.array(held.right(devices)),
-        "keys_replaced": pa.array(held.keys_replaced.all(axis=1)),
-        "operator_cell": coded(operator, cells.OPERATOR_CELL_NAMES),
-    })
+    return pa.table(
+        {
+            "device_id": text.device(devices.number),
+            "device_type": coded(devices.type, premises.TYPES),
+            "mechanisms": pa.ListArray.from_arrays(pa.array(offsets), names),
+            "cells_right": pa.array(held.right(devices)),
+            "keys_replaced": pa.array(held.keys_replaced.all(axis=1)),
+            "operator_cell": coded(operator, cells.OPERATOR_CELL_NAMES),
+        }
+    )

@@ -1,7 +1,7 @@
 """The Post Commissioning steps of each Device, what came back, and what the Device then holds.
 
-A step is sent once; whatever has no success may be sent again. The first attempts are one (Devices, steps) array; what goes wrong is
-sparse and is followed attempt by attempt.
+A step is sent once; whatever has no success may be sent again. The first attempts are one (Devices, steps) array; what
+goes wrong is sparse, and is followed attempt by attempt.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from data.estate.mechanisms import RATES
 from data.estate.premises import HOUR_MS, NEVER, Devices
 from data.estate.rows import Gathered, Rows
 
-SRVS = ["6.17", "6.15.2", "6.15.1", "6.21", "6.23", "6.17.9"]
+SRVS = ["6.17", "6.15.2", "6.15.1", "6.21", "6.23"]
 CREDENTIALS = ["Digital Signature", "Key Agreement"]
 ROLES = ["NetworkOperator", "Supplier"]
-CODES = ["I0", "I99", "E20", "E21", "E30", "E4", "E5", "E12", "E061501", "E62"]
+CODES = ["I0", "I99", "E20", "E21", "E30", "E4", "E5", "E12", "E061501"]
 STATUSES = ["success", "failure", "partial", ""]
 RESPONSES = {
     "device": "i4",
@@ -52,7 +52,7 @@ REJECTED_CODES = np.array([5, 5, 6, 6, 7, 8], np.int8)
 
 @dataclass
 class Pathway:
-    """met: time of each step's success. done: whether it took effect on the Device. ended: last time anything was tried."""
+    """met: time of each step's success. done: whether it took effect. ended: when the last attempt was over."""
 
     met: np.ndarray
     done: np.ndarray
@@ -102,17 +102,23 @@ class Walk:
         return np.minimum(seconds * np.float32(1000), np.float32(6 * HOUR_MS)).astype(np.int64)
 
     def steps_taken(self) -> np.ndarray:
-        devices, rates = self.devices, RATES
-        active = self.sent < np.minimum(devices.early_change, self.horizon)[:, None]
+        devices = self.devices
+        active = self.sent < devices.early_change[:, None]
         active &= devices.in_use[:, None]
-        operator = devices.has_operator_cell
-        credentials = np.where(operator, parties.network_trait("dcc_credentials", rates.dcc_credentials.rate)[devices.network], 0)
-        self.dcc_credentials = (self.uniform() < credentials) & devices.in_use
-        devices.planted.plant("dcc_credentials", self.dcc_credentials)
-        active[:, UPDATE_OPERATOR] &= operator & ~self.dcc_credentials
+        devices.planted.plant("change_of_supplier", ~active.all(axis=1) & devices.in_use)
+        active &= self.sent < self.horizon
+        self.dcc_credentials = self.with_dcc_credentials()
+        active[:, UPDATE_OPERATOR] &= devices.has_operator_cell & ~self.dcc_credentials
         self.stop_stalled(active)
         self.omit_steps(active)
         return active
+
+    def with_dcc_credentials(self) -> np.ndarray:
+        devices = self.devices
+        chance = parties.network_trait("dcc_credentials", RATES.dcc_credentials.rate)[devices.network]
+        found = (self.uniform() < chance) & devices.has_operator_cell & devices.in_use
+        devices.planted.plant("dcc_credentials", found)
+        return found
 
     def uniform(self, size: int | None = None) -> np.ndarray:
         return self.rng.random(len(self.devices) if size is None else size, np.float32)
@@ -131,8 +137,8 @@ class Walk:
 
     def keep_what_it_came_with(self) -> None:
         """A step that nobody took leaves the Device as it came, which is often right."""
-        rates, devices = RATES, self.devices
-        right = np.where(devices.stalled, rates.change_of_supplier.executed, rates.step_omitted.executed)
+        stalled = self.devices.stalled
+        right = np.where(stalled, RATES.change_of_supplier.executed, RATES.step_omitted.executed)
         came_right = self.uniform() < right
         self.done |= ~self.active & came_right[:, None]
         self.done[self.dcc_credentials, UPDATE_OPERATOR] = False

@@ -113,9 +113,7 @@ class Premises:
         self.gas = self.by_region(lambda region, size: draw_gas(rng, region, size))
         self.electricity_meter = products.draw(rng, self.size, "electricity", block.month)
         self.gas_meter = products.draw(rng, self.size, "gas", block.month)
-        self.hub = self.by_region(
-            lambda region, size: products.draw(rng, size, "hub", block.month, REGIONS[region])
-        )
+        self.hub = self.by_region(lambda region, size: products.draw(rng, size, "hub", block.month, REGIONS[region]))
         self.installed = install_times(rng, self.size, month_start, month_end)
         pace = parties.trait("pace_hours", block.month)[self.supplier] * HOUR_MS
         self.pace = (rng.standard_exponential(self.size, np.float32) * pace).astype(np.int64)

@@ -16,9 +16,9 @@ class Gathered:
 
     def add(self, **columns) -> None:
         size = len(columns["device"])
-        self.parts.append({
-            name: np.broadcast_to(np.asarray(columns[name], dtype), size) for name, dtype in self.types.items()
-        })
+        self.parts.append(
+            {name: np.broadcast_to(np.asarray(columns[name], dtype), size) for name, dtype in self.types.items()}
+        )
 
     def rows(self) -> Rows:
         return together(self.parts, self.types)

@@ -12,28 +12,25 @@ class Spill:
 
     def __init__(self, folder: Path, types: dict[str, str], month_starts: np.ndarray):
         self.folder, self.types, self.month_starts = folder, np.dtype(list(types.items())), month_starts
+        self.edges: dict[int, np.ndarray] = {}
         folder.mkdir(parents=True)
 
     def keep(self, source: int, parts: list[Rows], time: str) -> None:
-        size = sum(length(part) for part in parts)
-        records = np.empty(size, self.types)
+        records = np.empty(sum(length(part) for part in parts), self.types)
         for name in self.types.names:
             records[name] = np.concatenate([part[name] for part in parts]) if parts else 0
         month = (np.searchsorted(self.month_starts, records[time], side="right") - 1).astype(np.int16)
         order = np.argsort(month, kind="stable")
-        np.save(self.folder / f"{source:03d}.npy", records[order])
-        months = np.arange(len(self.month_starts) + 1)
-        np.save(self.folder / f"{source:03d}-edges.npy", np.searchsorted(month[order], months))
+        records[order].tofile(self.folder / str(source))
+        self.edges[source] = np.searchsorted(month[order], np.arange(len(self.month_starts) + 1))
 
     def of_month(self, month: int) -> Rows:
-        parts = [
-            np.load(self.folder / f"{source:03d}.npy", mmap_mode="r")[slice(*edges[month : month + 2])]
-            for source, edges in self.edges()
-            if edges[month] < edges[month + 1]
-        ]
-        records = np.concatenate(parts) if parts else np.empty(0, self.types)
+        parts = [self.part(source, *edges[month : month + 2]) for source, edges in sorted(self.edges.items())]
+        records = np.concatenate([np.empty(0, self.types), *parts])
         return {name: np.ascontiguousarray(records[name]) for name in self.types.names}
 
-    def edges(self) -> list[tuple[int, np.ndarray]]:
-        sources = sorted(int(path.name[:3]) for path in self.folder.glob("*-edges.npy"))
-        return [(source, np.load(self.folder / f"{source:03d}-edges.npy")) for source in sources]
+    def part(self, source: int, start: int, end: int) -> np.ndarray:
+        if start == end:
+            return np.empty(0, self.types)
+        file = self.folder / str(source)
+        return np.fromfile(file, self.types, count=end - start, offset=int(start) * self.types.itemsize)

@@ -45,7 +45,7 @@ def texts(numbers: np.ndarray, as_text: Callable[[np.ndarray], pa.Array], partie
 
 
 def ranked(numbers: np.ndarray, parties_below: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct numbers from 0, and the place of each among them: by marking, or by sorting where they lie far apart."""
+    """The distinct numbers from 0, and the place of each among them; a Device's numbers are far from any party's."""
     of_devices = numbers[numbers >= parties_below]
     gap = int(of_devices.min()) - parties_below if len(of_devices) else 0
     close = np.where(numbers >= parties_below, numbers - gap, np.maximum(numbers, 0))
@@ -87,71 +87,81 @@ class Texts:
 
 
 def service_responses(rows: Rows, text: Texts) -> pa.Table:
-    return pa.table({
-        "originator_id": text.party(rows["originator"]),
-        "device_id": texts(rows["device"], text.device),
-        "originator_counter": pa.array(rows["counter"]),
-        "srv": coded(rows["srv"], pathway.SRVS),
-        "command_variant": pa.array(rows["variant"]),
-        "credential_type": coded(rows["credential"], pathway.CREDENTIALS),
-        "remote_party_role": coded(rows["role"], pathway.ROLES),
-        "sent_at": timestamps(rows["sent"]),
-        "responded_at": timestamps(rows["responded"]),
-        "response_code": coded(rows["code"], pathway.CODES),
-        "execution_status": coded(rows["status"], pathway.STATUSES),
-    })
+    return pa.table(
+        {
+            "originator_id": text.party(rows["originator"]),
+            "device_id": texts(rows["device"], text.device),
+            "originator_counter": pa.array(rows["counter"]),
+            "srv": coded(rows["srv"], pathway.SRVS),
+            "command_variant": pa.array(rows["variant"]),
+            "credential_type": coded(rows["credential"], pathway.CREDENTIALS),
+            "remote_party_role": coded(rows["role"], pathway.ROLES),
+            "sent_at": timestamps(rows["sent"]),
+            "responded_at": timestamps(rows["responded"]),
+            "response_code": coded(rows["code"], pathway.CODES),
+            "execution_status": coded(rows["status"], pathway.STATUSES),
+        }
+    )
 
 
 def dsp_checks(rows: Rows, text: Texts) -> pa.Table:
-    return pa.table({
-        "device_id": texts(rows["device"], text.device),
-        "check": coded(rows["check"], checks.CHECK_NAMES),
-        "checked_at": timestamps(rows["checked"]),
-        "passed": pa.array(rows["passed"]),
-    })
+    return pa.table(
+        {
+            "device_id": texts(rows["device"], text.device),
+            "check": coded(rows["check"], checks.CHECK_NAMES),
+            "checked_at": timestamps(rows["checked"]),
+            "passed": pa.array(rows["passed"]),
+        }
+    )
 
 
 def credential_reads(rows: Rows, text: Texts) -> pa.Table:
     known = len(text.parties)
-    return pa.table({
-        "device_id": texts(rows["device"], text.device),
-        "read_at": timestamps(rows["read"]),
-        "remote_party_role": coded(rows["role"], cells.ROLES),
-        "certificate_usage": coded(rows["usage"], cells.USAGES),
-        "status_code": coded(rows["status"], cells.READ_STATUSES),
-        "subject_unique_id": texts(rows["subject"], text.subject, known),
-        "subject_key_identifier": texts(rows["key"], text.key, known * cells.CERTIFICATES),
-    })
+    return pa.table(
+        {
+            "device_id": texts(rows["device"], text.device),
+            "read_at": timestamps(rows["read"]),
+            "remote_party_role": coded(rows["role"], cells.ROLES),
+            "certificate_usage": coded(rows["usage"], cells.USAGES),
+            "status_code": coded(rows["status"], cells.READ_STATUSES),
+            "subject_unique_id": texts(rows["subject"], text.subject, known),
+            "subject_key_identifier": texts(rows["key"], text.key, known * cells.CERTIFICATES),
+        }
+    )
 
 
 def registrations(rows: Rows, text: Texts) -> pa.Table:
-    return pa.table({
-        "device_id": texts(rows["device"], text.device),
-        "supplier_id": coded(rows["supplier"], [party["id"] for party in parties.SUPPLIERS]),
-        "effective_from": dates(rows["starts"]),
-        "effective_to": dates(rows["ends"]),
-    })
+    return pa.table(
+        {
+            "device_id": texts(rows["device"], text.device),
+            "supplier_id": coded(rows["supplier"], [party["id"] for party in parties.SUPPLIERS]),
+            "effective_from": dates(rows["starts"]),
+            "effective_to": dates(rows["ends"]),
+        }
+    )
 
 
 def devices(rows: Rows, text: Texts) -> pa.Table:
     product = rows["product"]
-    return pa.table({
-        "device_id": texts(rows["device"], text.device),
-        "device_type": coded(rows["type"], premises.TYPES),
-        "device_status": coded(rows["status"], premises.STATUSES),
-        "csp_region": coded(rows["region"], premises.REGIONS),
-        **{
-            column: coded(*by_product(product, name))
-            for column, name in (
-                ("manufacturer", "manufacturer"),
-                ("model", "model"),
-                ("firmware_version", "firmware"),
-            )
-        },
-        "commissioned_at": timestamps(rows["commissioned"]),
-        "responsible_supplier_id": coded(rows["supplier"], [party["id"] for party in parties.SUPPLIERS]),
-        "network_operator_id": coded(rows["network"], [party["id"] for party in parties.NETWORKS]),
-    })
+    return pa.table(
+        {
+            "device_id": texts(rows["device"], text.device),
+            "device_type": coded(rows["type"], premises.TYPES),
+            "device_status": coded(rows["status"], premises.STATUSES),
+            "csp_region": coded(rows["region"], premises.REGIONS),
+            **{
+                column: coded(*by_product(product, name))
+                for column, name in (
+                    ("manufacturer", "manufacturer"),
+                    ("model", "model"),
+                    ("firmware_version", "firmware"),
+                )
+            },
+            "commissioned_at": timestamps(rows["commissioned"]),
+            "responsible_supplier_id": coded(rows["supplier"], [party["id"] for party in parties.SUPPLIERS]),
+            "network_operator_id": coded(rows["network"], [party["id"] for party in parties.NETWORKS]),
+        }
+    )
 
 
 def by_product(product: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
@@ -161,32 +171,38 @@ def by_product(product: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
 
 
 def certificates(rows: Rows, text: Texts) -> pa.Table:
-    return pa.table({
-        "subject_unique_id": texts(rows["owner"], text.subject, len(text.parties)),
-        "remote_party_role": coded(rows["role"], cells.ROLES),
-        "certificate_usage": coded(rows["usage"], cells.USAGES),
-        "subject_key_identifier": text.key(cells.certificate(rows["owner"], rows["usage"], rows["version"])),
-        "status": coded(rows["version"], ["InUse", "Revoked"]),
-    })
+    return pa.table(
+        {
+            "subject_unique_id": texts(rows["owner"], text.subject, len(text.parties)),
+            "remote_party_role": coded(rows["role"], cells.ROLES),
+            "certificate_usage": coded(rows["usage"], cells.USAGES),
+            "subject_key_identifier": text.key(cells.certificate(rows["owner"], rows["usage"], rows["version"])),
+            "status": coded(rows["version"], ["InUse", "Revoked"]),
+        }
+    )
 
 
 def incidents(rows: Rows, text: Texts) -> pa.Table:
-    return pa.table({
-        "incident_id": pa.array([f"INC{number:09d}" for number in rows["device"].tolist()], pa.string()),
-        "device_id": texts(rows["device"], text.device),
-        "raised_at": timestamps(rows["raised"]),
-        "closed_at": timestamps(rows["closed"]),
-        "resolution": coded(rows["resolution"], checks.RESOLUTIONS),
-    })
+    return pa.table(
+        {
+            "incident_id": pa.array([f"INC{number:09d}" for number in rows["device"].tolist()], pa.string()),
+            "device_id": texts(rows["device"], text.device),
+            "raised_at": timestamps(rows["raised"]),
+            "closed_at": timestamps(rows["closed"]),
+            "resolution": coded(rows["resolution"], checks.RESOLUTIONS),
+        }
+    )
 
 
 def party_table(text: Texts) -> pa.Table:
     everyone = parties.all_euis()
     names = ("party_id", "party_name", "category", "role", "is_dcc_user")
-    return pa.table({
-        "eui": eui.as_text(text.parties),
-        **{name: pa.array([getattr(each, name) for each in everyone]) for name in names},
-    })
+    return pa.table(
+        {
+            "eui": eui.as_text(text.parties),
+            **{name: pa.array([getattr(each, name) for each in everyone]) for name in names},
+        }
+    )
 
 
 def append(writers: dict[Path, pq.ParquetWriter], path: Path, table: pa.Table) -> None:

@@ -38,9 +38,7 @@ PRECEDENCE = {
 
 
 def causes_by_check(unmet_checks, evidence):
-    return {
-        name: [cause for cause, holds in PRECEDENCE.items() if holds(name, evidence)] for name in unmet_checks
-    }
+    return {name: [cause for cause, holds in PRECEDENCE.items() if holds(name, evidence)] for name in unmet_checks}
 
 
 def cause_verdict(reported, holding):

@@ -1,0 +1,107 @@
+"""The filters that every page shares, in the side bar and in the URL."""
+
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from analysis.selection import PARTY_ROLES, Selection
+from dashboard import reading, words
+from data import reference
+
+
+def selection(folder: Path) -> Selection:
+    """Draws the filters and returns what they select; each is kept in the URL once it is off its default."""
+    counts = reading.counts(folder)
+    months = sorted(counts["commissioned_month"].unique())
+    with st.sidebar:
+        st.subheader("Filters")
+        first, last = _period(months)
+        types = st.multiselect(
+            "Device type",
+            _in_order(counts["device_type"], reference.DEVICE_TYPES),
+            key="type",
+            bind="query-params",
+            placeholder="All types",
+        )
+        regions = st.multiselect(
+            "CSP region",
+            sorted(counts["csp_region"].unique()),
+            key="region",
+            bind="query-params",
+            placeholder="All regions",
+        )
+        role = st.selectbox(
+            "Party is the",
+            PARTY_ROLES,
+            format_func=words.DIMENSIONS.get,
+            key="party_role",
+            bind="query-params",
+        )
+        parties = _parties(folder, counts, role)
+        st.button("Clear the filters", on_click=_clear, args=(months,), width="stretch")
+    whole = (first, last) == (months[0], months[-1])
+    return Selection(
+        first_month=None if whole else first,
+        last_month=None if whole else last,
+        device_types=tuple(types),
+        regions=tuple(regions),
+        party_role=role,
+        parties=tuple(parties),
+    )
+
+
+def _period(months: list[str]) -> tuple[str, str]:
+    if len(months) < 2:
+        return months[0], months[0]
+    return st.select_slider(
+        "Commissioned from, to",
+        months,
+        value=(months[0], months[-1]),
+        format_func=lambda month: words.month(month).replace(words.month(month).split()[0], words.month(month)[:3]),
+        key="period",
+        bind="query-params",
+        help="Month of commissioning, both ends included.",
+    )
+
+
+def _parties(folder: Path, counts: pl.DataFrame, role: str) -> list[str]:
+    names = reading.party_names(folder)
+    present = [party for party in counts[role].unique() if party is not None]
+    chosen = st.multiselect(
+        "Party",
+        sorted(present, key=lambda party: names.get(party, party)),
+        format_func=lambda party: names.get(party, party),
+        key="party",
+        bind="query-params",
+        placeholder="All parties",
+    )
+    return chosen
+
+
+def _in_order(found: pl.Series, order: tuple[str, ...]) -> list[str]:
+    present = set(found)
+    return [value for value in order if value in present]
+
+
+def _clear(months: list[str]) -> None:
+    for key in ("type", "region", "party"):
+        st.session_state[key] = []
+    st.session_state["party_role"] = PARTY_ROLES[0]
+    if len(months) > 1:
+        st.session_state["period"] = (months[0], months[-1])
+
+
+def in_words(chosen: Selection, names: dict[str, str]) -> str:
+    """The selection as a clause for a sentence and a file: `all Devices` when nothing is filtered."""
+    parts = []
+    if chosen.device_types:
+        parts.append(" and ".join(chosen.device_types))
+    if chosen.regions:
+        parts.append("region " + " or ".join(chosen.regions))
+    if chosen.parties:
+        role = words.DIMENSIONS[chosen.party_role].lower()
+        parts.append(f"{role} " + " or ".join(names.get(party, party) for party in chosen.parties))
+    if chosen.first_month:
+        parts.append(f"commissioned {words.month(chosen.first_month)} to {words.month(chosen.last_month)}")
+    return ", ".join(parts) or "all Devices"

@@ -1,0 +1,51 @@
+"""What pages read: the snapshot in use, its counts, and the party names; held once for all readers."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from analysis.selection import Selection, select
+from data.marts import Snapshot, current, snapshots
+
+
+def marts() -> Path:
+    """The marts folder that `pco serve` was given."""
+    return Path(os.environ["PCO_MARTS"])
+
+
+def snapshot() -> Snapshot:
+    """The snapshot in use when the page is drawn."""
+    return current(marts())
+
+
+def kept_snapshots() -> list[Snapshot]:
+    return snapshots(marts())
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the snapshot")
+def counts(folder: Path) -> pl.DataFrame:
+    """The snapshot's Devices counted by everything a page groups by; read-only, shared by all readers."""
+    return pl.read_parquet(_file(folder, "counts"), glob=False)
+
+
+@st.cache_resource(max_entries=2)
+def small_table(folder: Path, table: str) -> pl.DataFrame:
+    """A small table of the snapshot; read-only, shared by all readers."""
+    return pl.read_parquet(_file(folder, table), glob=False)
+
+
+def _file(folder: Path, table: str) -> Path:
+    return folder / f"{table}-00000.parquet"
+
+
+def selected_counts(folder: Path, selection: Selection) -> pl.DataFrame:
+    """The counts of the selected Devices; a filter of a frame in memory, quicker than any cache of its result."""
+    return select(counts(folder), selection)
+
+
+def party_names(folder: Path) -> dict[str, str]:
+    """Party id -> name, where the parties extract has one."""
+    table = small_table(folder, "parties").group_by("party_id").agg(pl.col("party_name").min())
+    return dict(table.select("party_id", "party_name").rows())

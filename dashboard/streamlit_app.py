@@ -1,0 +1,53 @@
+"""The dashboard's entry: which snapshot, which Devices, which page."""
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import cards, filters, reading, words
+from data.marts import NoSnapshot
+
+# An icon by name or emoji would be asked for from outside this machine.
+ICON = Path(__file__).parent / "icon.svg"
+st.set_page_config(page_title="Post Commissioning Outcomes", page_icon=ICON, layout="wide")
+
+PAGES = [
+    st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
+    st.Page("app_pages/parties.py", title="Parties", icon=":material/groups:"),
+    st.Page("app_pages/causes.py", title="Causes", icon=":material/account_tree:"),
+    st.Page("app_pages/data_and_method.py", title="Data and method", icon=":material/fact_check:"),
+]
+page = st.navigation(PAGES)
+
+try:
+    snapshot = reading.snapshot()
+except NoSnapshot:
+    st.error("There is no snapshot to show yet. Ask the operator to run `pco build`.", icon=":material/database_off:")
+    st.stop()
+
+if snapshot.manifest["is_demonstration"]:
+    st.info(
+        "**Demonstration estate.** Every Device and party here is made up; nothing is about a real party.",
+        icon=":material/science:",
+    )
+if reading.counts(snapshot.folder).is_empty():
+    st.warning("The snapshot holds no Device in scope.")
+    st.stop()
+
+chosen = filters.selection(snapshot.folder)
+names = reading.party_names(snapshot.folder)
+st.session_state["view"] = cards.View(snapshot, chosen, filters.in_words(chosen, names))
+
+try:
+    page.run()
+except Exception:
+    # Streamlit's own box offers to send the error to a search engine.
+    logging.getLogger(__name__).exception("page %s", page.title)
+    st.error("This part of the page could not be drawn. The operator finds the reason in the log.")
+
+st.caption(
+    f"Snapshot {snapshot.number}, as at {words.moment(snapshot.manifest['as_at'])}, "
+    f"built {words.moment(snapshot.manifest['build_finished_at'])}. "
+    "Served to one person on this machine; nothing leaves it."
+)
