@@ -194,8 +194,8 @@ def status_of(snapshot: Snapshot, kept: list[Snapshot]) -> dict:
 
 def print_status(report: dict) -> None:
     kind = "demonstration estate" if report["is_demonstration"] else "extracts"
-    out.print(f"Snapshot {report['snapshot']} of the {kind}, as at {report['as_at']} UTC, ", end="")
-    out.print(f"built {report['built_at'][:19]} UTC, {report['devices_in_scope']:,} Devices in scope")
+    print(f"Snapshot {report['snapshot']} of the {kind}, as at {report['as_at']} UTC, ", end="")
+    print(f"built {report['built_at'][:19]} UTC, {report['devices_in_scope']:,} Devices in scope")
     table = Table("extract", "files", "rows", "quarantined")
     for name, extract in report["extracts"].items():
         table.add_row(name, f"{extract['files']:,}", f"{extract['rows']:,}", f"{extract['quarantined']:,}")
@@ -204,11 +204,11 @@ def print_status(report: dict) -> None:
     for row in report["quarantine"]:
         broken[row["extract"], row["rule"]] += row["rows"]
     for (extract, rule), rows in sorted(broken.items()):
-        out.print(f"quarantined: {rows:,} rows of {extract} break {rule}")
+        print(f"quarantined: {rows:,} rows of {extract} break {rule}")
     for row in report["unrecognised"]:
-        out.print(f"unrecognised: {row['extract']}.{row['column']} {row['value']!r} in {row['rows']:,} rows")
+        print(f"unrecognised: {row['extract']}.{row['column']} {row['value']!r} in {row['rows']:,} rows")
     for name in report["ignored"]:
-        out.print(f"ignored: {name}")
+        print(f"ignored: {name}")
 
 
 class Failure(Exception):

@@ -100,6 +100,14 @@ class Column:
         there = f"try_cast({self.quoted} as {self.sql_type})"
         return f"case when try_cast({there} as {physical}) = {self.quoted} then {there} end"
 
+    def as_found(self, physical: str) -> str:
+        """SQL of the value as the file has it, for a sample."""
+        name = self.quoted if self.is_exact(physical) else f"raw_{self.name}"
+        if physical not in TIMESTAMPS:
+            return name
+        # DuckDB fails for good when it prints the earliest instant of 64 bits, which some writers mean as null.
+        return f"case when {name} >= timestamp '0001-01-01' then {name} end"
+
     def rules(self, physical: str | None = None) -> list[Rule]:
         """The column's own rules; `physical` adds the rule of kind where the file's type calls for it."""
         found = []
@@ -141,18 +149,32 @@ class Contract:
         return of_columns + list(self.own_rules)
 
     def rows_sql(self, physical: dict[str, str]) -> str:
-        """SELECT of the files' rows in the contract's types, with `keeps_contract`.
+        """SELECT of the files' rows in the contract's types, with `keeps_contract` and `bad_row`.
 
-        Binds $files (paths) and $build_start. `file` is the path read.
+        Binds $files (paths) and $build_start. `file` is the path read; `bad_row` is null for a row that keeps its
+        contract, else its file, the names of the rules that it broke, and what it held (JSON).
         """
         typed = [f"{column.typed(physical[column.name])} as {column.quoted}" for column in self.columns]
         raw = [f"{c.quoted} as raw_{c.name}" for c in self.columns if not c.is_exact(physical[c.name])]
         kept = " and ".join(f"coalesce({rule.sql}, true)" for rule in self.rules(physical))
         return (
+            f"select *, case when not keeps_contract then {self._bad_row(physical)} end as bad_row from (\n"
             f"select *, {kept} as keeps_contract from (\n"
             f"  select {', '.join(typed + raw)}, filename as file\n"
-            "  from read_parquet($files, hive_partitioning = false, filename = true))"
+            "  from read_parquet($files, hive_partitioning = false, filename = true)))"
         )
+
+    def _bad_row(self, physical: dict[str, str]) -> str:
+        broken = ", ".join(
+            f"case when not coalesce({rule.sql}, true) then '{rule.name}' end" for rule in self.rules(physical)
+        )
+        rules = f"list_filter([{broken}], lambda rule: rule is not null)"
+        return f"{{'file': file, 'rules': {rules}, 'sample': {self.sample_sql(physical)}}}"
+
+    def sample_sql(self, physical: dict[str, str]) -> str:
+        """SQL of the row as the file has it, as JSON text."""
+        found = ", ".join(f"'{column.name}': {column.as_found(physical[column.name])}" for column in self.columns)
+        return f"to_json({{{found}}})::varchar"
 
 
 # A rule that no single row can show: the build looks for it when the inventory is put together.

@@ -57,11 +57,7 @@ def _functions() -> list[str]:
 
 
 def _cases(pairs: list[tuple[str, int]]) -> str:
-    return (
-        "case "
-        + " ".join(f"when {condition} then {number}" for condition, number in pairs)
-        + " end::utinyint"
-    )
+    return "case " + " ".join(f"when {condition} then {number}" for condition, number in pairs) + " end::utinyint"
 
 
 def _step_cases() -> str:
@@ -106,9 +102,7 @@ def _cell_cases() -> str:
 
 
 def _reference_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute(
-        "create table cells (cell_no utinyint, remote_party_role text, certificate_usage text)"
-    )
+    connection.execute("create table cells (cell_no utinyint, remote_party_role text, certificate_usage text)")
     connection.execute("create table required_cells (device_type text, cell_no utinyint)")
     for row in reference.table("cells"):
         values = [int(row["cell_no"]), row["remote_party_role"], row["certificate_usage"]]

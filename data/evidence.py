@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from data import duck, reference
-from data.contracts import ONE_ROW_A_DEVICE, Contract, contracts
-from data.extracts import ExtractFile, InputRefused, Survey, literal_path
-from data.quarantine import Quarantine, bad_rows_of
+from data.contracts import Contract, contracts
+from data.extracts import ExtractFile, InputRefused, Survey, literal_path, printable
+from data.quarantine import IN_REDUCTION, IN_ROWS, BadRowsTable, Quarantine
 
 DEVICES_A_BUCKET = 250_000
 ROWS_A_BATCH = 8_000_000
@@ -39,10 +39,6 @@ WHOLE = {
     "parties": "party_euis",
     "incidents": "incident_rows",
 }
-# Extracts whose reduction does not tell its bad rows apart by a null key.
-COUNTED_APART = {"devices", "parties", "incidents"}
-# What more a source must keep, of a bucket: the default `as_at` is known only after the spells were reduced.
-KNOWN = {"spells": " where effective_from <= $as_at"}
 # The columns whose latest value is the default of `as_at`.
 CLOCKS = {
     "service_responses": ("sent_at", "responded_at"),
@@ -137,46 +133,33 @@ class Reduction:
 
     def _read_batch(self, contract: Contract, number: int, batch: list[ExtractFile]) -> None:
         rows = Rows(contract, batch, self.build_start)
-        bad = 0
-        if contract.extract in REDUCTIONS:
-            bad = self._spread(REDUCTIONS[contract.extract], number, rows)
-        if contract.extract in COUNTED_APART:
-            bad = self._count(rows, "not keeps_contract")
+        bad = self._spread(contract, number, rows) if contract.extract in REDUCTIONS else self._bad_rows(rows)
         if bad:
-            self.quarantine.add(bad_rows_of(self.connection, rows))
-        clean = rows if not bad else rows.that_keep_the_contract()
-        self._whole_table(contract, [clean])
-        self._note_unrecognised(clean)
-        self._note_latest(clean)
+            self.quarantine.add(bad.summary(contract.extract, rows.names))
+        self._whole_table(contract, [rows])
+        self._note_unrecognised(rows, bad)
+        self._note_latest(rows, bad)
 
-    def _count(self, rows: "Rows", condition: str) -> int:
-        query, values = rows.query(f"select count(*)::bigint from rows where {condition}")
-        return self.connection.sql(query, params=values).fetchall()[0][0]
+    def _bad_rows(self, rows: "Rows") -> BadRowsTable:
+        return BadRowsTable(self.connection, *rows.query(IN_ROWS))
 
-    def _spread(self, name: str, number: int, rows: "Rows") -> int:
-        """Writes the reduced rows by bucket; the number of rows that broke their contract."""
+    def _spread(self, contract: Contract, number: int, rows: "Rows") -> BadRowsTable:
+        """Writes the reduced rows by bucket; the rows that broke their contract, which are among them."""
+        name = REDUCTIONS[contract.extract]
         folder = self.work / name / f"{number:05d}"
         folder.mkdir(parents=True)
         values = {"as_at": self._cut} if "$as_at" in duck.sql(name) else {}
         query, values = rows.query(duck.sql(name), **values)
-        relation = self.connection.sql(
-            f"select *, coalesce(hash(device_key) % {self.buckets}, 0) as bucket from ({query})",
-            params=values,
-        )
-        relation.write_parquet(str(folder), compression="lz4", partition_by=["bucket"], overwrite=True)
+        self.connection.sql(
+            f"select *, coalesce(hash(device_key) % {self.buckets}, 0) as bucket from ({query})", params=values
+        ).write_parquet(str(folder), compression="lz4", partition_by=["bucket"], overwrite=True)
         empty = self.work / name / "empty.parquet"
         if not empty.exists():
             self.connection.sql(query, params=values).limit(0).write_parquet(str(empty))
-        return self._null_keys(folder / "bucket=0")
-
-    def _null_keys(self, folder: Path) -> int:
-        files = [literal_path(path) for path in folder.glob("*.parquet")]
-        if not files:
-            return 0
-        query = (
-            "select count(*)::bigint from read_parquet($files, hive_partitioning = false) where device_key is null"
-        )
-        return self.connection.sql(query, params={"files": files}).fetchall()[0][0]
+        # Of two rows of one inventory Device one may be bad: bad rows lie in any bucket.
+        where = "bucket=*" if contract.extract == "devices" else "bucket=0"
+        files = [literal_path(path) for path in [empty, *folder.glob(f"{where}/*.parquet")]]
+        return BadRowsTable(self.connection, IN_REDUCTION, {"files": files})
 
     def _whole_table(self, contract: Contract, batches: list["Rows"]) -> None:
         """Adds the batches' rows to the table of a small result; the table is there even without rows."""
@@ -185,27 +168,29 @@ class Reduction:
             return
         for rows in batches or [Rows.none(contract)]:
             query, values = rows.query(duck.sql(name))
-            self.connection.execute(
-                f"create table if not exists {name} as {query} limit 0", values
-            ).fetchall()
+            self.connection.execute(f"create table if not exists {name} as {query} limit 0", values).fetchall()
             self.connection.execute(f"insert into {name} {query}", values).fetchall()
 
-    def _note_unrecognised(self, rows: "Rows") -> None:
+    def _note_unrecognised(self, rows: "Rows", bad: BadRowsTable) -> None:
+        """Counts over all rows, less the bad ones: cheaper than to judge every row once more."""
         for column in rows.contract.columns:
             if column.kind != "code":
                 continue
-            query, values = rows.query(
-                f'select "{column.name}", count(*)::bigint from rows where "{column.name}" is not null group by 1'
-            )
+            query, values = rows.query(f"select {column.quoted}, count(*)::bigint from rows group by 1")
+            in_bad_rows = bad.values(column.name) if bad else {}
             for value, count in self.connection.sql(query, params=values).fetchall():
-                if not reference.is_recognised(column.name, value):
-                    self.unrecognised.add(rows.contract.extract, column.name, value, count)
+                kept = count - in_bad_rows.get(value, 0)
+                if value is not None and kept and not reference.is_recognised(column.name, value):
+                    self.unrecognised.add(rows.contract.extract, column.name, value, kept)
 
-    def _note_latest(self, rows: "Rows") -> None:
+    def _note_latest(self, rows: "Rows", bad: BadRowsTable) -> None:
+        """The latest instant of the batch among the rows that keep the contract."""
         clocks = CLOCKS.get(rows.contract.extract)
         if clocks is None or self.as_at is not None:
             return
-        query, values = rows.query("select " + ", ".join(f"max({clock})" for clock in clocks) + " from rows")
+        # Only where there are bad rows must every row be judged once more.
+        of_rows = "where keeps_contract" if bad else ""
+        query, values = rows.query(f"select {', '.join(f'max({clock})' for clock in clocks)} from rows {of_rows}")
         row = self.connection.sql(query, params=values).fetchall()[0]
         self._latest += [instant for instant in row if instant is not None]
 
@@ -216,17 +201,24 @@ class Reduction:
 
     def _unreadable_files(self, error: duckdb.Error) -> list[str]:
         """Reads every file alone to name each that fails; the error itself when none does."""
-        problems = []
-        for file in (file for files in self.survey.files.values() for file in files):
-            columns = ", ".join(f'"{name}"' for name, _ in file.physical)
-            query = f"select bit_xor(hash({columns})) from read_parquet($file, hive_partitioning = false)"
-            try:
-                self.connection.sql(query, params={"file": literal_path(file.path)}).fetchall()
-            except duckdb.Error as reason:
-                problems.append(f"{file.name}: cannot be read as Parquet ({str(reason).splitlines()[0]})")
+        files = [file for name in self.survey.files for file in self.survey.files[name]]
+        problems = [problem for file in files if (problem := self._what_ails(file))]
         if not problems:
             raise error
         return problems
+
+    def _what_ails(self, file: ExtractFile) -> str | None:
+        """A database of its own a file: an internal error of DuckDB makes the one it happens in unusable."""
+        query, values = Rows(contracts()[file.extract], [file], self.build_start).query(
+            "select bit_xor(hash(rows)) from rows"
+        )
+        with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            try:
+                connection.execute(query, values).fetchall()
+            except duckdb.Error as reason:
+                return f"{printable(file.name)}: cannot be read as Parquet ({str(reason).splitlines()[0]})"
+        return None
 
     # -- between reading and buckets -----------------------------------------------------------------
 
@@ -236,11 +228,11 @@ class Reduction:
             for bucket in range(self.buckets)
             for (key,) in self._over_bucket("conflicting_devices", bucket, "inventory_rows")
         ]
-        if not keys:
-            return
-        for batch in self.survey.batches("devices", ROWS_A_BATCH):
+        for batch in self.survey.batches("devices", ROWS_A_BATCH) if keys else ():
             rows = Rows(contracts()["devices"], batch, self.build_start)
-            self.quarantine.add(bad_rows_of(self.connection, rows, ONE_ROW_A_DEVICE.name, keys))
+            query, values = rows.query(duck.sql("rows_of_conflicting_devices"), keys=keys)
+            bad = BadRowsTable(self.connection, query.replace("$sample", rows.sample_sql()), values)
+            self.quarantine.add(bad.summary("devices", rows.names))
 
     def _over_bucket(self, name: str, bucket: int, source: str) -> list[tuple]:
         query = self._with_bucket_sources(name, (source,))
@@ -253,9 +245,7 @@ class Reduction:
 
     def _refuse_hash_collisions(self) -> None:
         """Reads are told apart by a 64-bit hash of what was in the cell: make sure that it tells them apart."""
-        self.connection.execute(
-            "create or replace table cell_contents as select distinct * from cell_contents"
-        )
+        self.connection.execute("create or replace table cell_contents as select distinct * from cell_contents")
         query = "select count(*)::bigint - count(distinct content)::bigint from cell_contents"
         if self.connection.sql(query).fetchall() != [(0,)]:
             raise RuntimeError("two different contents of a cell have one hash; no snapshot was made")
@@ -280,9 +270,7 @@ class Reduction:
     def _bucket_evidence(self, bucket: int) -> Evidence:
         scope = {
             "types_in_scope": list(reference.DEVICE_TYPES),
-            "statuses_out_of_scope": [
-                row["device_status"] for row in reference.table("out_of_scope_statuses")
-            ],
+            "statuses_out_of_scope": [row["device_status"] for row in reference.table("out_of_scope_statuses")],
         }
         self._table("inventory", bucket, ("inventory_rows",), **scope, as_at=self.as_at)
         self._table("supply", bucket, ("spells",), as_at=self.as_at)
@@ -298,7 +286,7 @@ class Reduction:
     def _with_bucket_sources(self, name: str, sources: tuple[str, ...]) -> str:
         """The SQL file behind one CTE a source; passed checks are attempts that succeeded."""
         read = "select * from read_parquet($files_of_{0}, hive_partitioning = false, union_by_name = false)"
-        ctes = [f"{source} as ({read.format(source)}{KNOWN.get(source, '')})" for source in sources]
+        ctes = [f"{source} as ({read.format(source)})" for source in sources]
         if "passed_checks" in sources:
             both = f"{read.format('attempts')} union all {read.format('passed_checks')}"
             ctes = [f"attempts as ({both})"]
@@ -333,22 +321,24 @@ class Rows:
     contract: Contract
     batch: list[ExtractFile]
     build_start: datetime
-    only_kept: bool = False
 
     @classmethod
     def none(cls, contract: Contract) -> "Rows":
         return cls(contract, [], datetime.min)
 
-    def that_keep_the_contract(self) -> "Rows":
-        return Rows(self.contract, self.batch, self.build_start, only_kept=True)
+    @property
+    def names(self) -> dict[str, str]:
+        """The files' names below the extracts folder, by path."""
+        return {str(file.path): file.name for file in self.batch}
+
+    def sample_sql(self) -> str:
+        return self.contract.sample_sql(dict(self.batch[0].physical))
 
     def query(self, select: str, **values) -> tuple[str, dict]:
         """The SELECT over `rows`, and the values that it binds."""
         if not self.batch:
             return f"with rows as ({self._no_rows()})\n{select}", values
         source = self.contract.rows_sql(dict(self.batch[0].physical))
-        if self.only_kept:
-            source = f"select * from ({source}) where keeps_contract"
         values |= {"files": [literal_path(file.path) for file in self.batch]}
         if "$build_start" in source:
             values["build_start"] = self.build_start
@@ -356,10 +346,7 @@ class Rows:
 
     def _no_rows(self) -> str:
         columns = ", ".join(f"null::{c.sql_type} as {c.quoted}" for c in self.contract.columns)
-        return f"select {columns}, '' as file, true as keeps_contract where false"
-
-    def name_of(self, path: str) -> str:
-        return {str(file.path): file.name for file in self.batch}[path]
+        return f"select {columns}, true as keeps_contract where false"
 
 
 def spread_steps(steps: pl.DataFrame, devices: int) -> list[pl.Series]:
@@ -374,9 +361,7 @@ def spread_steps(steps: pl.DataFrame, devices: int) -> list[pl.Series]:
     first = spread(where, steps["first_success_at"], devices * width).reshape(devices, width)
     last = spread(where, steps["last_open_at"], devices * width).reshape(devices, width)
     outcomes = spread(where, steps["outcomes"], devices * width, 0).reshape(devices, width)
-    columns = [
-        instants(f"{row['check']}_met_at", first[:, int(row["check_no"])]) for row in reference.checks()
-    ]
+    columns = [instants(f"{row['check']}_met_at", first[:, int(row["check_no"])]) for row in reference.checks()]
     columns += [instants(f"{name}_open_at", last[:, number]) for number, name in names.items()]
     return [
         *columns,

@@ -79,9 +79,11 @@ def survey(folder: Path) -> Survey:
     """Every extract file below `folder` with its columns; raises `InputRefused` naming each bad one."""
     if not folder.is_dir():
         raise InputRefused([f"{folder}: no such folder"])
+    # DuckDB takes `~`, `s3:` and the like at the start of a path for more than a name.
+    folder = folder.absolute()
     found = Survey()
     known = contracts()
-    found.ignored += sorted(entry.name for entry in folder.iterdir() if entry.name not in known)
+    found.ignored += sorted(printable(entry.name) for entry in folder.iterdir() if entry.name not in known)
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for contract in known.values():
@@ -91,29 +93,31 @@ def survey(folder: Path) -> Survey:
     return found
 
 
-def _survey_extract(
-    connection: duckdb.DuckDBPyConnection, folder: Path, contract: Contract, found: Survey
-) -> None:
+def _survey_extract(connection: duckdb.DuckDBPyConnection, folder: Path, contract: Contract, found: Survey) -> None:
     root = folder / contract.extract
     files = []
-    for path in _files_below(root):
+    for path in _files_below(root, found):
         name = path.relative_to(folder).as_posix()
         try:
             if _holds_rows(path):
                 files.append(_inspect(connection, contract, path, name))
             else:
-                found.ignored.append(name)
-        except ValueError as reason:
-            found.problems.append(f"{_printable(name)}: {reason}")
+                found.ignored.append(printable(name))
+        except (ValueError, OSError) as reason:
+            found.problems.append(f"{printable(name)}: {reason}")
     if files:
         found.files[contract.extract] = sorted(files, key=lambda file: file.name)
     elif not contract.optional and not any(p.startswith(contract.extract + "/") for p in found.problems):
         found.problems.append(f"{contract.extract}: the extract has no Parquet file")
 
 
-def _files_below(root: Path) -> list[Path]:
+def _files_below(root: Path, found: Survey) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        name = Path(error.filename).relative_to(root.parent).as_posix()
+        found.problems.append(f"{printable(name)}: the folder cannot be read ({error.strerror})")
+
     below = []
-    for parent, folders, names in os.walk(root):
+    for parent, folders, names in os.walk(root, onerror=refuse) if root.is_dir() else ():
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         below += [Path(parent) / name for name in names + links]
     return sorted(below)
@@ -183,5 +187,5 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     return name.encode("unicode_escape").decode("ascii") if not name.isprintable() else name

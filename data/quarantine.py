@@ -1,16 +1,10 @@
 """Rows that break their contract: kept out of every verdict, counted, and shown by file and rule."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
-
-if TYPE_CHECKING:
-    from data.evidence import Rows
 
 SAMPLES_A_RULE = 100
 
@@ -60,56 +54,51 @@ class Quarantine:
         return [sample for of_file, sample in self.samples.get((extract, rule), []) if of_file == file]
 
 
-def bad_rows_of(
-    connection: duckdb.DuckDBPyConnection,
-    rows: Rows,
-    group_rule: str | None = None,
-    group_keys: list[int] | None = None,
-) -> BadRows:
-    """The rows of a batch that break a rule of their own, or belong to one of the Devices `group_keys`.
+# What a reduction keeps of the rows that broke their contract.
+IN_REDUCTION = (
+    "select bad_row.file as file, bad_row.rules as rules, bad_row.sample as sample, true as is_new "
+    "from read_parquet($files, hive_partitioning = false) where bad_row is not null"
+)
+IN_ROWS = (
+    "select bad_row.file as file, bad_row.rules as rules, bad_row.sample as sample, true as is_new "
+    "from rows where not keeps_contract"
+)
 
-    With `group_rule` only the rows of those Devices are looked at, and only those not yet quarantined
-    for a rule of their own add to the number of rows.
+
+class BadRowsTable:
+    """The bad rows of one batch, as table `bad_rows` of a connection: file, rules (list), sample, is_new.
+
+    A row that is not new was quarantined before, for a rule of its own, and adds to no number of rows.
     """
-    name = f"bad_{rows.contract.extract}"
-    query, values = rows.query(
-        _bad_rows_sql(rows, group_rule), **({"keys": group_keys} if group_rule else {})
-    )
-    connection.execute(f"create or replace temp table {name} as {query}", values).fetchall()
-    counts = connection.sql(f"select file, rule, count(*)::bigint from {name} group by all").fetchall()
-    distinct = connection.sql(f"select count(*)::bigint from {name} where is_first").fetchall()[0][0]
-    samples = connection.sql(
-        f"select file, rule, sample from {name} "
-        f"qualify row_number() over (partition by rule order by file, sample) <= {SAMPLES_A_RULE}"
-    ).fetchall()
-    connection.execute(f"drop table {name}")
-    return BadRows(
-        extract=rows.contract.extract,
-        rows=distinct,
-        by_rule=[(rows.name_of(file), rule, count) for file, rule, count in counts],
-        samples=[(rows.name_of(file), rule, _readable(sample)) for file, rule, sample in samples],
-    )
 
+    def __init__(self, connection: duckdb.DuckDBPyConnection, query: str, values: dict):
+        self._connection = connection
+        connection.execute(f"create or replace temp table bad_rows as {query}", values).fetchall()
 
-def _bad_rows_sql(rows: Rows, group_rule: str | None) -> str:
-    columns = ", ".join(f'"{name}": "{name}"' for name in rows.contract.names)
-    sample = f"to_json({{{columns}}})"
-    if group_rule:
-        return (
-            f"select file, '{group_rule}' as rule, keeps_contract as is_first, {sample} as sample from rows "
-            "where case when regexp_full_match(device_id, '([0-9A-F]{2}-){7}[0-9A-F]{2}') "
-            "then eui_key(device_id) end in (select unnest($keys::ubigint[]))"
+    def __len__(self) -> int:
+        return self._fetch("select count(*)::bigint from bad_rows where is_new")[0][0]
+
+    def summary(self, extract: str, names: dict[str, str]) -> BadRows:
+        """By rule, with samples; `names` are the files' names by path."""
+        each = "select file, unnest(rules) as rule, sample from bad_rows"
+        samples = self._fetch(
+            f"from ({each}) qualify row_number() over (partition by rule order by file, sample) <= {SAMPLES_A_RULE}"
         )
-    physical = dict(rows.batch[0].physical)
-    broken = ", ".join(
-        f"case when not coalesce({rule.sql}, true) then '{rule.name}' end"
-        for rule in rows.contract.rules(physical)
-    )
-    return (
-        "select file, rules[place] as rule, place = 1 as is_first, sample from ("
-        f"select file, list_filter([{broken}], lambda rule: rule is not null) as rules, {sample} as sample "
-        "from rows where not keeps_contract), unnest(range(1, len(rules) + 1)) as t(place)"
-    )
+        counts = self._fetch(f"select file, rule, count(*)::bigint from ({each}) group by all")
+        return BadRows(
+            extract=extract,
+            rows=len(self),
+            by_rule=[(names[file], rule, count) for file, rule, count in counts],
+            samples=[(names[file], rule, _readable(sample)) for file, rule, sample in samples],
+        )
+
+    def values(self, column: str) -> dict[str, int]:
+        """Value of a column as found -> the bad rows that hold it."""
+        found = f"""json_extract_string(sample, '$."{column}"')"""
+        return dict(self._fetch(f"select {found}, count(*)::bigint from bad_rows where is_new group by 1"))
+
+    def _fetch(self, query: str) -> list[tuple]:
+        return self._connection.sql(query).fetchall()
 
 
 def _readable(sample: str) -> str:

@@ -156,6 +156,7 @@ def test_rows_are_counted_as_they_were_written(estate):
 def test_the_number_of_devices_is_the_one_asked_for(tmp_path, devices):
     small = generate(tmp_path / "extracts", devices=devices, months=20)
     assert rows_of(small, "devices").height == devices
+    assert all(list((small.extracts / extract).rglob("*.parquet")) for extract in COLUMNS if extract != "incidents")
 
 
 def test_devices_stand_in_the_proportions_of_real_premises(estate):

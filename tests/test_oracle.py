@@ -782,6 +782,8 @@ S-TWO       | S-ONE 1..5                             | S-ONE            | S-TWO 
 S-ONE       | S-TWO 5..                              | S-ONE            | S-TWO  | 5       | 5
 S-ONE       | S-ONE 5..                              | S-ONE            | S-ONE  |         |
 S-ONE       | S-TWO 3..                              | S-TWO            | S-TWO  |         |
+S-ONE       | S-ONE 1..3, S-TWO 3..                  | S-TWO            | S-TWO  |         |
+S-ONE       | S-ONE 3.., S-TWO 3..                   | S-TWO            | S-TWO  |         |
 S-ONE       | S-ONE 1..4, S-TWO 4..                  | S-ONE            | S-TWO  | 4       | 4
             | S-ONE 5..                              |                  | S-ONE  |         |
             | S-ONE 5..8, S-TWO 8..                  |                  | S-TWO  |         | 8

@@ -142,7 +142,17 @@ class Estate:
             wait_for_all(workers, self.write_month, planned)
             wait_for_all(workers, self.write_later, range(self.months))
         shutil.rmtree(self.later)
+        self.write_what_is_empty()
         return self.rows
+
+    def write_what_is_empty(self) -> None:
+        """An estate of a few Devices may have no row of an extract, which must be there all the same."""
+        for extract, (_, types, as_table) in MONTHLY.items():
+            if not self.rows[extract]:
+                path = self.month_file(extract, self.months - 1, "part-0")
+                writers = {}
+                write.append(writers, path, as_table(together([], types), self.text))
+                self.finish(writers, Counter())
 
     def append_once(self, extract: str, name: str, table: pa.Table) -> None:
         writers = {}
@@ -160,7 +170,9 @@ class Estate:
         files = Files(self, month)
         for number, block in enumerate(blocks):
             if block.devices:
-                self.write_block(files, block, np.random.default_rng([self.seed, month, number]))
+                # SFC64 draws a third faster than the default generator.
+                rng = np.random.Generator(np.random.SFC64([self.seed, month, number]))
+                self.write_block(files, block, rng)
                 self.report(block.devices)
         files.close()
 
@@ -169,9 +181,7 @@ class Estate:
             self.done += devices
             self.progress(self.done, self.devices)
 
-    def write_block(self, files: "Files", block: Block, seeds: np.random.Generator) -> None:
-        # SFC64 draws a third faster than the default generator.
-        rng = np.random.Generator(np.random.SFC64(seeds.integers(0, 2**63, 4)))
+    def write_block(self, files: "Files", block: Block, rng: np.random.Generator) -> None:
         start, end = self.month_starts[block.month : block.month + 2]
         devices = premises.settle(rng, block, int(start), int(end), self.horizon)
         path = pathway.walk(rng, devices, block.month, self.horizon)

@@ -1,14 +1,16 @@
 -- One row per attempt at a step that succeeded or may have worked, as known at $as_at.
--- A row that breaks its contract keeps a null device_key, so that it is counted and never merged.
+-- A row that breaks its contract has a null device_key: it is never merged, and bad_row tells of it.
 select
     case when keeps_contract then eui_key(device_id) end as device_key,
     step_no,
     outcome,
-    occurred_at
+    occurred_at,
+    bad_row
 from (
     select
         device_id,
         keeps_contract,
+        bad_row,
         sent_at,
         command_variant,
         step_of(srv, credential_type, remote_party_role) as step_no,

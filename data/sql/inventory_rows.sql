@@ -1,5 +1,5 @@
 -- One row per inventory row with a well-formed device_id, kept or not: two different rows of a Device
--- are both quarantined, whatever else is wrong with one of them. A row without device_key is counted only.
+-- are both quarantined, whatever else is wrong with one of them; bad_row tells of a row that breaks its contract.
 select
     case when regexp_full_match(device_id, '([0-9A-F]{2}-){7}[0-9A-F]{2}') then eui_key(device_id) end
         as device_key,
@@ -16,5 +16,6 @@ select
     firmware_version,
     commissioned_at,
     responsible_supplier_id,
-    network_operator_id
+    network_operator_id,
+    bad_row
 from rows

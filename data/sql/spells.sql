@@ -1,9 +1,10 @@
 -- One row per spell of a Device with a Supplier that had begun at $as_at.
--- A row that breaks its contract keeps a null device_key, so that it is counted and never merged.
+-- A row that breaks its contract has a null device_key: it is never merged, and bad_row tells of it.
 select
     case when keeps_contract then eui_key(device_id) end as device_key,
     supplier_id,
     effective_from,
-    effective_to
+    effective_to,
+    bad_row
 from rows
 where not keeps_contract or effective_from <= $as_at

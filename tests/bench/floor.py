@@ -1,6 +1,6 @@
 """The floor of the benchmark: DuckDB reads every contract column of every extract, and does nothing with it.
 
-    python tests/bench/floor.py EXTRACTS
+python tests/bench/floor.py EXTRACTS
 """
 
 import sys

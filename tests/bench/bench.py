@@ -1,0 +1,277 @@
+"""Times the floor, `pco build` and the same evidence in pandas on the same extracts, each as a process of its own.
+
+    python tests/bench/bench.py [--devices N] [--runs R] [--no-pandas]
+
+Prints a table and writes bench.json. The extracts are made once and kept in build/bench/.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+BENCH = Path(__file__).resolve().parent
+PROJECT = BENCH.parent.parent
+PCO = [sys.executable, "-c", "from dashboard.cli import main; main()"]
+LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
+SEED = 1
+MIB = 1 << 20
+# What the product promises; both are of medians of whole processes.
+MOST_FLOORS = 6
+LEAST_TIMES_PANDAS = 10
+# One is enough of what takes ten times as long and spreads by a few per cent.
+PANDAS_RUNS = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process from start to exit. peak_mib: resident memory at its highest."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+
+@dataclass
+class Program:
+    name: str
+    command: list[str]
+    runs: int
+    writes: Path | None = None
+    measured: list[Run] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return median(run.seconds for run in self.measured)
+
+    @property
+    def peak_mib(self) -> float:
+        return max(run.peak_mib for run in self.measured)
+
+    def measure(self) -> None:
+        if self.writes:
+            shutil.rmtree(self.writes, ignore_errors=True)
+        self.measured.append(timed(self.command))
+
+    def result(self) -> dict:
+        seconds = [run.seconds for run in self.measured]
+        return {
+            "seconds": [round(second, 3) for second in seconds],
+            "median_seconds": round(self.seconds, 3),
+            "min_seconds": round(min(seconds), 3),
+            "max_seconds": round(max(seconds), 3),
+            "median_cpu_seconds": round(median(run.cpu_seconds for run in self.measured), 3),
+            "peak_mib": round(self.peak_mib, 1),
+        }
+
+
+def timed(command: list[str]) -> Run:
+    """Runs a command to its end; raises with what it said when it fails.
+
+    wait4 gives the highest resident memory of the process or of any child that it waited for, whichever is
+    more. None of the programs here starts another.
+    """
+    with tempfile.TemporaryFile("w+") as said:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{' '.join(command)}: exit status {process.returncode}\n{said.read()}")
+    # Linux counts ru_maxrss in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / MIB)
+
+
+# -- extracts -------------------------------------------------------------------------------------------
+
+
+def estate(home: Path, devices: int) -> tuple[Path, dict]:
+    """The extracts, and how long they took to make; made anew when the generator has changed."""
+    extracts, note = home / f"estate-{devices}", home / f"estate-{devices}.json"
+    generator = generator_digest()
+    made = json.loads(note.read_text()) if note.is_file() else {}
+    if made.get("generator") == generator and extracts.is_dir():
+        return extracts, made
+    note.unlink(missing_ok=True)
+    arguments = ["generate", "--devices", str(devices), "--seed", str(SEED), "--out", str(extracts)]
+    run = timed([*PCO, *arguments])
+    made = {"generator": generator, "made_at": now(), **generation(devices, run)}
+    note.write_text(json.dumps(made, indent=1))
+    return extracts, made
+
+
+def generation(devices: int, run: Run) -> dict:
+    """A core's rate is by the CPU time used, so that it does not depend on how many cores there are."""
+    return {
+        "seconds": round(run.seconds, 3),
+        "cpu_seconds": round(run.cpu_seconds, 3),
+        "peak_mib": round(run.peak_mib, 1),
+        "devices_per_second": round(devices / run.seconds),
+        "devices_per_second_per_core": round(devices / run.cpu_seconds),
+    }
+
+
+def generator_digest() -> str:
+    digest = hashlib.sha256()
+    for file in sorted((PROJECT / "data" / "estate").glob("*.*")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def size_of(extracts: Path) -> dict:
+    files = sorted(extracts.rglob("*.parquet"))
+    return {
+        "files": len(files),
+        "rows": sum(pq.read_metadata(file).num_rows for file in files),
+        "mib": round(sum(file.stat().st_size for file in files) / MIB, 1),
+    }
+
+
+# -- measuring ------------------------------------------------------------------------------------------
+
+
+def programs(home: Path, extracts: Path, runs: int, with_pandas: bool) -> list[Program]:
+    marts = home / "marts"
+    floor = Program("floor", [sys.executable, str(BENCH / "floor.py"), str(extracts)], runs)
+    build = Program("build", [*PCO, "build", "--extracts", str(extracts), "--marts", str(marts)], runs, marts)
+    peer = [sys.executable, str(BENCH / "pandas_peer.py"), str(extracts), str(home / "pandas.parquet")]
+    return [floor, build, *([Program("pandas", peer, PANDAS_RUNS)] if with_pandas else [])]
+
+
+def in_turns(programs: list[Program]) -> Iterator[Program]:
+    """Every other round backwards, so that none always runs after the same one."""
+    for number in range(max(program.runs for program in programs)):
+        for program in programs[:: -1 if number % 2 else 1]:
+            if number < program.runs:
+                yield program
+
+
+def measure(programs: list[Program], console: Console) -> None:
+    # Once unmeasured, so that the first does not read from the disk what the others find in memory.
+    timed(programs[0].command)
+    for program in in_turns(programs):
+        program.measure()
+        run = program.measured[-1]
+        console.print(f"{program.name}: {run.seconds:.2f} s, {run.peak_mib:.0f} MiB")
+
+
+def ratios(programs: list[Program]) -> dict[str, float]:
+    seconds = {program.name: program.seconds for program in programs}
+    found = {"build_to_floor": seconds["build"] / seconds["floor"]}
+    if "pandas" in seconds:
+        found["pandas_to_build"] = seconds["pandas"] / seconds["build"]
+    return {name: round(ratio, 2) for name, ratio in found.items()}
+
+
+# -- reporting ------------------------------------------------------------------------------------------
+
+
+def machine() -> dict:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MIB,
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def table(programs: list[Program], devices: int, rows: int) -> Table:
+    shown = Table(title=f"{devices:,} Devices, {rows:,} rows", title_justify="left")
+    shown.add_column("")
+    headings = ("runs", "median s", "min", "max", "CPU s", "x floor", "peak MiB", "rows/s", "Devices/s")
+    for heading in headings:
+        shown.add_column(heading, justify="right")
+    for program in programs:
+        result = program.result()
+        shown.add_row(
+            program.name,
+            str(len(program.measured)),
+            *(f"{result[f'{which}_seconds']:.2f}" for which in ("median", "min", "max", "median_cpu")),
+            f"{program.seconds / programs[0].seconds:.1f}",
+            f"{program.peak_mib:.0f}",
+            f"{rows / program.seconds:,.0f}",
+            f"{devices / program.seconds:,.0f}",
+        )
+    return shown
+
+
+def promises(found: dict[str, float]) -> list[str]:
+    kept = {
+        f"Build at most {MOST_FLOORS} times the floor: {found['build_to_floor']:.1f}": found["build_to_floor"]
+        <= MOST_FLOORS
+    }
+    if "pandas_to_build" in found:
+        faster = found["pandas_to_build"]
+        kept[f"At least {LEAST_TIMES_PANDAS} times faster than pandas: {faster:.1f}"] = faster >= LEAST_TIMES_PANDAS
+    return [f"{said} ({'kept' if is_kept else 'NOT kept'})" for said, is_kept in kept.items()]
+
+
+def report(console: Console, result: dict, programs: list[Program]) -> None:
+    console.print(table(programs, result["devices"], result["extracts"]["rows"]))
+    made = result["generate"]
+    console.print(
+        f"pco generate: {made['seconds']:.1f} s, {made['devices_per_second']:,} Devices/s, "
+        f"{made['devices_per_second_per_core']:,} Devices/s a core, {made['peak_mib']:.0f} MiB "
+        f"(made {made['made_at']})"
+    )
+    for line in promises(result["ratios"]):
+        console.print(line)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--devices", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3, help="of the floor and of the build; pandas runs once")
+    parser.add_argument("--no-pandas", action="store_true")
+    parser.add_argument("--home", type=Path, default=PROJECT / "build" / "bench", help="where extracts are kept")
+    parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given, console = arguments(), Console()
+    home = given.home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    result = {"date": now(), "machine": machine(), "devices": given.devices}
+    console.print(f"Extracts of {given.devices:,} Devices in {home}")
+    extracts, made = estate(home, given.devices)
+    measured = programs(home, extracts, given.runs, not given.no_pandas)
+    measure(measured, console)
+    result |= {
+        "extracts": size_of(extracts),
+        "generate": made,
+        "programs": {program.name: program.result() for program in measured},
+        "ratios": ratios(measured),
+    }
+    given.json.write_text(json.dumps(result, indent=1) + "\n")
+    report(console, result, measured)
+    console.print(f"Written to {given.json}")
+
+
+if __name__ == "__main__":
+    main()
