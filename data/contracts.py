@@ -52,6 +52,12 @@ class Rule:
     name: str
     sql: str
     says: str
+    # The column of which this is the rule of form, if it is one.
+    form_of: str | None = None
+
+
+def _all_kept(rules: list[Rule]) -> str:
+    return " and ".join(f"coalesce({rule.sql}, true)" for rule in rules)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class Column:
         if self.kind in ("eui", "octets"):
             sql = f"regexp_full_match({quoted}, '{EUI64}')"
             says = f"{name} is eight upper-case hex pairs joined by hyphens."
-            found.append(Rule(f"{name}_is_well_formed", sql, says))
+            found.append(Rule(f"{name}_is_well_formed", sql, says, form_of=name))
         if self.within_era:
             sql = f"{quoted} between timestamp '{ERA_STARTS}' and $build_start"
             says = f"{name} is not before {ERA_STARTS[:4]} nor later than the start of the build."
@@ -148,28 +154,36 @@ class Contract:
         of_columns = [rule for column in self.columns for rule in column.rules(types.get(column.name))]
         return of_columns + list(self.own_rules)
 
-    def rows_sql(self, physical: dict[str, str]) -> str:
-        """SELECT of the files' rows in the contract's types, with `keeps_contract` and `bad_row`.
+    def rows_sql(self, physical: dict[str, str], source: str = "true") -> str:
+        """SELECT of the files' rows in the contract's types, with `keeps_contract`.
 
-        Binds $files (paths) and $build_start. `file` is the path read; `bad_row` is null for a row that keeps its
-        contract, else its file, the names of the rules that it broke, and what it held (JSON).
+        Binds $files (paths) and, where a rule asks for it, $build_start. `file` is the path read; `source` is a
+        condition on the files' own columns.
         """
+        return f"select *, {_all_kept(self.rules(physical))} as keeps_contract from ({self._typed(physical, source)})"
+
+    def quick_rows_sql(self, physical: dict[str, str], quick: dict[str, str]) -> str:
+        """As `rows_sql`, with `rows_keep_rules` in its place: the rules of form are left to other means.
+
+        quick: column -> SQL that stands in for its rule of form (a text is dear to match row by row).
+        """
+        rules = [Rule(rule.name, quick.get(rule.form_of, rule.sql), rule.says) for rule in self.rules(physical)]
+        return f"select *, {_all_kept(rules)} as rows_keep_rules from ({self._typed(physical)})"
+
+    def _typed(self, physical: dict[str, str], source: str = "true") -> str:
         typed = [f"{column.typed(physical[column.name])} as {column.quoted}" for column in self.columns]
         raw = [f"{c.quoted} as raw_{c.name}" for c in self.columns if not c.is_exact(physical[c.name])]
-        kept = " and ".join(f"coalesce({rule.sql}, true)" for rule in self.rules(physical))
         return (
-            f"select *, case when not keeps_contract then {self._bad_row(physical)} end as bad_row from (\n"
-            f"select *, {kept} as keeps_contract from (\n"
-            f"  select {', '.join(typed + raw)}, filename as file\n"
-            "  from read_parquet($files, hive_partitioning = false, filename = true)))"
+            f"select {', '.join(typed + raw)}, filename as file "
+            f"from read_parquet($files, hive_partitioning = false, filename = true) where {source}"
         )
 
-    def _bad_row(self, physical: dict[str, str]) -> str:
+    def broken_rules_sql(self, physical: dict[str, str]) -> str:
+        """SQL of the names of the rules that a row breaks, as a list."""
         broken = ", ".join(
             f"case when not coalesce({rule.sql}, true) then '{rule.name}' end" for rule in self.rules(physical)
         )
-        rules = f"list_filter([{broken}], lambda rule: rule is not null)"
-        return f"{{'file': file, 'rules': {rules}, 'sample': {self.sample_sql(physical)}}}"
+        return f"list_filter([{broken}], lambda rule: rule is not null)"
 
     def sample_sql(self, physical: dict[str, str]) -> str:
         """SQL of the row as the file has it, as JSON text."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from data import reference
+from data.contracts import EUI64
 
 # Outcomes of an attempt that may have worked; bit n of step_outcomes.outcomes stands for n.
 SUCCESS, EMPTY, PARTIAL, NO_RESPONSE = 1, 2, 3, 4
@@ -47,12 +48,23 @@ def quoted(text: str) -> str:
 def _functions() -> list[str]:
     """Macros made from the reference files, so that no SQL file repeats a fact of the domain."""
     return [
+        f"create macro is_eui(text) as text is not null and regexp_full_match(text, '{EUI64}')",
         # A UUID is 128 bits of hex that may hold hyphens: the quickest exact reading of an EUI-64.
         "create macro eui_key(eui) as try_cast('0000000000000000' || eui as uuid)::uhugeint::ubigint",
         f"create macro step_of(srv, credential_type, remote_party_role) as {_step_cases()}",
         f"create macro dsp_check_of(dsp_check) as {_dsp_check_cases()}",
         f"create macro outcome_of(response_code, execution_status) as {_outcome_cases()}",
         f"create macro cell_of(remote_party_role, certificate_usage) as {_cell_cases()}",
+        # 64 bits stand for what a read found; two different contents of a party's cell with one hash are refused.
+        "create macro content_of(status_code, subject, key_identifier) as hash(status_code, subject, key_identifier)",
+        # One integer a row: a list of integers is far cheaper to gather than a list of records.
+        "create macro packed_attempt(moment, step_no, outcome) as epoch_us(moment) * 128 + step_no * 8 + outcome",
+        "create macro time_of_packed(attempt) as attempt >> 7",
+        "create macro step_of_packed(attempt) as ((attempt >> 3) & 15)::utinyint",
+        "create macro outcome_of_packed(attempt) as (attempt & 7)::utinyint",
+        "create macro packed_read(moment, cell_no) as epoch_us(moment) * 16 + cell_no",
+        "create macro read_time_of_packed(read) as read >> 4",
+        "create macro cell_of_packed(read) as (read & 15)::utinyint",
     ]
 
 

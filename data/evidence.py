@@ -5,6 +5,7 @@ Memory is bounded by the size of a batch and of a bucket, whatever the size of t
 """
 
 import math
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,21 +17,24 @@ import numpy as np
 import polars as pl
 
 from data import duck, reference
-from data.contracts import Contract, contracts
+from data.contracts import ERA_STARTS, EUI64, Contract, contracts
 from data.extracts import ExtractFile, InputRefused, Survey, literal_path, printable
-from data.quarantine import IN_REDUCTION, IN_ROWS, BadRowsTable, Quarantine
+from data.quarantine import BadRowsTable, Quarantine
 
 DEVICES_A_BUCKET = 250_000
 ROWS_A_BATCH = 8_000_000
 
-# Extract -> the SELECT that reduces its rows to what verdicts rest on, spread over buckets of Devices.
-REDUCTIONS = {
-    "service_responses": "attempts",
-    "dsp_checks": "passed_checks",
-    "credential_reads": "cell_reads",
-    "registrations": "spells",
-    "devices": "inventory_rows",
-    "certificates": "device_certificates",
+# Extract -> the SELECT that reduces its rows to what verdicts rest on, gathered by Device...
+BY_DEVICE = {"service_responses": "attempts", "dsp_checks": "passed_checks", "credential_reads": "cell_reads"}
+# ...or, where a Device has few rows, one by one.
+BY_ROW = {"registrations": "spells", "devices": "inventory_rows", "certificates": "device_certificates"}
+# Columns of EUI-64s with few distinct values, and among which rows they are few.
+FEW_VALUES = {
+    "service_responses": {"originator_id": "true"},
+    "credential_reads": {
+        "subject_unique_id": "remote_party_role is distinct from 'Device'",
+        "subject_key_identifier": "remote_party_role is distinct from 'Device'",
+    },
 }
 # Extract -> (table, SELECT) small enough to hold whole.
 WHOLE = {
@@ -133,33 +137,71 @@ class Reduction:
 
     def _read_batch(self, contract: Contract, number: int, batch: list[ExtractFile]) -> None:
         rows = Rows(contract, batch, self.build_start)
-        bad = self._spread(contract, number, rows) if contract.extract in REDUCTIONS else self._bad_rows(rows)
+        self._whole_table(contract, [rows])
+        if contract.extract in BY_DEVICE:
+            suspects = self._spread_by_device(BY_DEVICE[contract.extract], number, rows)
+        elif contract.extract in BY_ROW:
+            suspects = self._spread_by_row(BY_ROW[contract.extract], number, rows)
+        else:
+            suspects = self._count(rows)
+        bad = self._bad_rows(rows, suspects) if suspects else None
         if bad:
             self.quarantine.add(bad.summary(contract.extract, rows.names))
-        self._whole_table(contract, [rows])
         self._note_unrecognised(rows, bad)
         self._note_latest(rows, bad)
 
-    def _bad_rows(self, rows: "Rows") -> BadRowsTable:
-        return BadRowsTable(self.connection, *rows.query(IN_ROWS))
+    def _spread_by_device(self, name: str, number: int, rows: "Rows") -> list[str | None]:
+        """Writes the rows gathered by Device; the device_ids of which some row breaks its contract."""
+        gathered, values = rows.gathered(duck.sql(name), self._quick_rules(rows), as_at=self._cut)
+        files = self._write(name, number, duck.sql("keyed").replace("$gathered", f"({gathered})"), values)
+        query = "select suspect_id from read_parquet($files, hive_partitioning = false) where is_suspect"
+        return [device_id for (device_id,) in self.connection.sql(query, params={"files": files}).fetchall()]
 
-    def _spread(self, contract: Contract, number: int, rows: "Rows") -> BadRowsTable:
-        """Writes the reduced rows by bucket; the rows that broke their contract, which are among them."""
-        name = REDUCTIONS[contract.extract]
+    def _spread_by_row(self, name: str, number: int, rows: "Rows") -> int:
+        """Writes the reduced rows one by one; the number of rows that break their contract."""
+        query, values = rows.query(duck.sql(name), **({"as_at": self._cut} if "$as_at" in duck.sql(name) else {}))
+        files = self._write(name, number, query, values)
+        bad = "not keeps_contract" if name == "inventory_rows" else "device_key is null"
+        query = f"select count(*)::bigint from read_parquet($files, hive_partitioning = false) where {bad}"
+        return self.connection.sql(query, params={"files": files}).fetchall()[0][0]
+
+    def _write(self, name: str, number: int, query: str, values: dict) -> list[str]:
+        """Writes the rows of a query by bucket of its device_key, and returns the files as DuckDB reads them."""
         folder = self.work / name / f"{number:05d}"
         folder.mkdir(parents=True)
-        values = {"as_at": self._cut} if "$as_at" in duck.sql(name) else {}
-        query, values = rows.query(duck.sql(name), **values)
-        self.connection.sql(
-            f"select *, coalesce(hash(device_key) % {self.buckets}, 0) as bucket from ({query})", params=values
-        ).write_parquet(str(folder), compression="lz4", partition_by=["bucket"], overwrite=True)
+        bucket = f"case when device_key is null then 0 else hash(device_key) % {self.buckets} end"
+        self.connection.sql(f"select *, {bucket} as bucket from ({query})", params=values).write_parquet(
+            str(folder), compression="lz4", partition_by=["bucket"], overwrite=True
+        )
         empty = self.work / name / "empty.parquet"
         if not empty.exists():
             self.connection.sql(query, params=values).limit(0).write_parquet(str(empty))
-        # Of two rows of one inventory Device one may be bad: bad rows lie in any bucket.
-        where = "bucket=*" if contract.extract == "devices" else "bucket=0"
-        files = [literal_path(path) for path in [empty, *folder.glob(f"{where}/*.parquet")]]
-        return BadRowsTable(self.connection, IN_REDUCTION, {"files": files})
+        return [literal_path(path) for path in [empty, *folder.glob("bucket=*/*.parquet")]]
+
+    def _quick_rules(self, rows: "Rows") -> dict[str, str]:
+        """Column -> SQL in place of its rule of form: matching the distinct values costs less than every row.
+
+        device_id is matched once it is gathered.
+        """
+        quick = {"device_id": "true"}
+        for column, among in FEW_VALUES.get(rows.contract.extract, {}).items():
+            quoted = next(c.quoted for c in rows.contract.columns if c.name == column)
+            query, values = rows.query(f"select distinct {quoted} from rows where {among} and {quoted} is not null")
+            found = [value for (value,) in self.connection.sql(query, params=values).fetchall()]
+            malformed = ", ".join(duck.quoted(value) for value in found if not re.fullmatch(EUI64, value))
+            of_few = f"{quoted} not in ({malformed})" if malformed else "true"
+            form = f"{quoted} = device_id or regexp_full_match({quoted}, '{EUI64}')"
+            quick[column] = of_few if among == "true" else f"case when {among} then {of_few} else {form} end"
+        return quick
+
+    def _count(self, rows: "Rows") -> int:
+        query, values = rows.query("select count(*)::bigint from rows where not keeps_contract")
+        return self.connection.sql(query, params=values).fetchall()[0][0]
+
+    def _bad_rows(self, rows: "Rows", suspects: int | list[str | None]) -> BadRowsTable:
+        """The rows that break their contract, of the given Devices or of all."""
+        source = among("device_id", suspects) if isinstance(suspects, list) else "true"
+        return BadRowsTable(self.connection, *rows.query(rows.fill(duck.sql("bad_rows")), source))
 
     def _whole_table(self, contract: Contract, batches: list["Rows"]) -> None:
         """Adds the batches' rows to the table of a small result; the table is there even without rows."""
@@ -171,7 +213,7 @@ class Reduction:
             self.connection.execute(f"create table if not exists {name} as {query} limit 0", values).fetchall()
             self.connection.execute(f"insert into {name} {query}", values).fetchall()
 
-    def _note_unrecognised(self, rows: "Rows", bad: BadRowsTable) -> None:
+    def _note_unrecognised(self, rows: "Rows", bad: BadRowsTable | None) -> None:
         """Counts over all rows, less the bad ones: cheaper than to judge every row once more."""
         for column in rows.contract.columns:
             if column.kind != "code":
@@ -183,16 +225,19 @@ class Reduction:
                 if value is not None and kept and not reference.is_recognised(column.name, value):
                     self.unrecognised.add(rows.contract.extract, column.name, value, kept)
 
-    def _note_latest(self, rows: "Rows", bad: BadRowsTable) -> None:
+    def _note_latest(self, rows: "Rows", bad: BadRowsTable | None) -> None:
         """The latest instant of the batch among the rows that keep the contract."""
-        clocks = CLOCKS.get(rows.contract.extract)
-        if clocks is None or self.as_at is not None:
+        if self.as_at is not None:
             return
-        # Only where there are bad rows must every row be judged once more.
-        of_rows = "where keeps_contract" if bad else ""
-        query, values = rows.query(f"select {', '.join(f'max({clock})' for clock in clocks)} from rows {of_rows}")
-        row = self.connection.sql(query, params=values).fetchall()[0]
-        self._latest += [instant for instant in row if instant is not None]
+        for clock in CLOCKS.get(rows.contract.extract, ()):
+            in_era = f"{clock} between timestamp '{ERA_STARTS}' and $build_start"
+            query, values = rows.query(f"select max({clock}) from rows where {in_era}", build_start=self.build_start)
+            latest = self.connection.sql(query, params=values).fetchall()[0][0]
+            # Only where a bad row is as late must every row be judged once more.
+            if bad and latest and bad.holds(clock, latest):
+                query, values = rows.query(f"select max({clock}) from rows where keeps_contract")
+                latest = self.connection.sql(query, params=values).fetchall()[0][0]
+            self._latest += [latest] if latest else []
 
     def _default_as_at(self) -> datetime:
         if not self._latest:
@@ -230,8 +275,9 @@ class Reduction:
         ]
         for batch in self.survey.batches("devices", ROWS_A_BATCH) if keys else ():
             rows = Rows(contracts()["devices"], batch, self.build_start)
-            query, values = rows.query(duck.sql("rows_of_conflicting_devices"), keys=keys)
-            bad = BadRowsTable(self.connection, query.replace("$sample", rows.sample_sql()), values)
+            source = among("device_id", [duis_form(key) for key in keys])
+            query, values = rows.query(rows.fill(duck.sql("rows_of_conflicting_devices")), source)
+            bad = BadRowsTable(self.connection, query, values)
             self.quarantine.add(bad.summary("devices", rows.names))
 
     def _over_bucket(self, name: str, bucket: int, source: str) -> list[tuple]:
@@ -275,12 +321,13 @@ class Reduction:
         self._table("inventory", bucket, ("inventory_rows",), **scope, as_at=self.as_at)
         self._table("supply", bucket, ("spells",), as_at=self.as_at)
         self._table("devices", bucket)
+        self._table("reads", bucket, ("cell_reads",))
         steps = self._frame("step_outcomes", bucket, ("attempts", "passed_checks"))
         devices = self.connection.sql("from devices order by device_no").pl()
         return Evidence(
             devices=devices.with_columns(spread_steps(steps, devices.height)),
-            party_cell_reads=self._frame("party_cell_reads", bucket, ("cell_reads",)),
-            device_key_reads=self._frame("device_key_reads", bucket, ("cell_reads", "device_certificates")),
+            party_cell_reads=self._frame("party_cell_reads", bucket),
+            device_key_reads=self._frame("device_key_reads", bucket, ("device_certificates",)),
         )
 
     def _with_bucket_sources(self, name: str, sources: tuple[str, ...]) -> str:
@@ -304,7 +351,7 @@ class Reduction:
             for source in sources
         }
 
-    def _frame(self, name: str, bucket: int, sources: tuple[str, ...]) -> pl.DataFrame:
+    def _frame(self, name: str, bucket: int, sources: tuple[str, ...] = ()) -> pl.DataFrame:
         query = self._with_bucket_sources(name, sources)
         return self.connection.sql(query, params=self._bucket_files(bucket, sources)).pl()
 
@@ -331,22 +378,46 @@ class Rows:
         """The files' names below the extracts folder, by path."""
         return {str(file.path): file.name for file in self.batch}
 
-    def sample_sql(self) -> str:
-        return self.contract.sample_sql(dict(self.batch[0].physical))
+    @property
+    def physical(self) -> dict[str, str]:
+        return dict(self.batch[0].physical)
 
-    def query(self, select: str, **values) -> tuple[str, dict]:
-        """The SELECT over `rows`, and the values that it binds."""
+    def fill(self, select: str) -> str:
+        """A SELECT over bad rows, with the contract's own SQL in place of $broken and $sample."""
+        broken, sample = self.contract.broken_rules_sql(self.physical), self.contract.sample_sql(self.physical)
+        return select.replace("$broken", broken).replace("$sample", sample)
+
+    def query(self, select: str, source: str = "true", **values) -> tuple[str, dict]:
+        """The SELECT over `rows`, and the values that it binds; `source` is a condition on the files' columns."""
         if not self.batch:
             return f"with rows as ({self._no_rows()})\n{select}", values
-        source = self.contract.rows_sql(dict(self.batch[0].physical))
+        return self._bound(f"with rows as ({self.contract.rows_sql(self.physical, source)})\n{select}", values)
+
+    def gathered(self, select: str, quick: dict[str, str], **values) -> tuple[str, dict]:
+        """As `query`, over rows whose rules of form are quick ones."""
+        return self._bound(f"with rows as ({self.contract.quick_rows_sql(self.physical, quick)})\n{select}", values)
+
+    def _bound(self, query: str, values: dict) -> tuple[str, dict]:
         values |= {"files": [literal_path(file.path) for file in self.batch]}
-        if "$build_start" in source:
+        if "$build_start" in query:
             values["build_start"] = self.build_start
-        return f"with rows as ({source})\n{select}", values
+        return query, values
 
     def _no_rows(self) -> str:
         columns = ", ".join(f"null::{c.sql_type} as {c.quoted}" for c in self.contract.columns)
         return f"select {columns}, true as keeps_contract where false"
+
+
+def among(column: str, values: list[str | None]) -> str:
+    """SQL for one of these values, spelled out: the reader then skips what has none of them."""
+    spelled = ", ".join(duck.quoted(value) for value in values if value is not None)
+    is_null = f"{column} is null" if None in values else "false"
+    return f"({is_null} or {column} in ({spelled}))" if spelled else is_null
+
+
+def duis_form(key: int) -> str:
+    """An EUI-64 as the DUIS writes it: eight upper-case hex pairs."""
+    return key.to_bytes(8).hex("-").upper()
 
 
 def spread_steps(steps: pl.DataFrame, devices: int) -> list[pl.Series]:

@@ -96,11 +96,12 @@ def survey(folder: Path) -> Survey:
 def _survey_extract(connection: duckdb.DuckDBPyConnection, folder: Path, contract: Contract, found: Survey) -> None:
     root = folder / contract.extract
     files = []
+    layouts: dict[str, dict[str, str]] = {}
     for path in _files_below(root, found):
         name = path.relative_to(folder).as_posix()
         try:
             if _holds_rows(path):
-                files.append(_inspect(connection, contract, path, name))
+                files.append(_inspect(connection, contract, path, name, layouts))
             else:
                 found.ignored.append(printable(name))
         except (ValueError, OSError) as reason:
@@ -138,14 +139,16 @@ def _holds_rows(path: Path) -> bool:
         return file.read(4) == MAGIC
 
 
-def _inspect(connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path, name: str) -> ExtractFile:
+def _inspect(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path, name: str, layouts: dict
+) -> ExtractFile:
     footer = _footer(path)
     names = footer.schema.to_arrow_schema().names
     _refuse_twins(names)
     missing = [column for column in contract.names if column not in names]
     if missing:
         raise ValueError(f"lacks the required column {', '.join(missing)}")
-    types = _physical_types(connection, path)
+    types = _physical_types(connection, path, layouts, str(footer.schema))
     return ExtractFile(
         extract=contract.extract,
         path=path,
@@ -175,7 +178,16 @@ def _refuse_twins(names: list[str]) -> None:
         raise ValueError(f"has columns that differ by case only or stand twice: {', '.join(twins)}")
 
 
-def _physical_types(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
+def _physical_types(
+    connection: duckdb.DuckDBPyConnection, path: Path, layouts: dict[str, dict[str, str]], layout: str
+) -> dict[str, str]:
+    """Column -> its type in DuckDB; files of one Parquet schema have the same, and are mostly of one schema."""
+    if layout not in layouts:
+        layouts[layout] = _described(connection, path)
+    return layouts[layout]
+
+
+def _described(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
     sql = "select column_name, column_type from (describe select * from read_parquet($file, hive_partitioning = false))"
     try:
         return dict(connection.sql(sql, params={"file": literal_path(path)}).fetchall())

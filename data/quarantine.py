@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import duckdb
 import polars as pl
@@ -54,17 +55,6 @@ class Quarantine:
         return [sample for of_file, sample in self.samples.get((extract, rule), []) if of_file == file]
 
 
-# What a reduction keeps of the rows that broke their contract.
-IN_REDUCTION = (
-    "select bad_row.file as file, bad_row.rules as rules, bad_row.sample as sample, true as is_new "
-    "from read_parquet($files, hive_partitioning = false) where bad_row is not null"
-)
-IN_ROWS = (
-    "select bad_row.file as file, bad_row.rules as rules, bad_row.sample as sample, true as is_new "
-    "from rows where not keeps_contract"
-)
-
-
 class BadRowsTable:
     """The bad rows of one batch, as table `bad_rows` of a connection: file, rules (list), sample, is_new.
 
@@ -96,6 +86,12 @@ class BadRowsTable:
         """Value of a column as found -> the bad rows that hold it."""
         found = f"""json_extract_string(sample, '$."{column}"')"""
         return dict(self._fetch(f"select {found}, count(*)::bigint from bad_rows where is_new group by 1"))
+
+    def holds(self, clock: str, instant: datetime) -> bool:
+        """Whether some bad row has this instant, or a later one, in a column of times."""
+        found = f"""try_cast(json_extract_string(sample, '$."{clock}"') as timestamptz)::timestamp"""
+        query = f"select count(*)::bigint from bad_rows where is_new and {found} >= $instant"
+        return self._connection.sql(query, params={"instant": instant}).fetchall()[0][0] > 0
 
     def _fetch(self, query: str) -> list[tuple]:
         return self._connection.sql(query).fetchall()

@@ -1,16 +1,20 @@
--- One row per attempt at a step that succeeded or may have worked, as known at $as_at.
--- A row that breaks its contract has a null device_key: it is never merged, and bad_row tells of it.
+-- One row per Device named in the batch: its attempts at a known step that succeeded or may have worked, as
+-- known at $as_at, each packed into one integer. Text is grouped before it is parsed: a Device has many rows.
 select
-    case when keeps_contract then eui_key(device_id) end as device_key,
-    step_no,
-    outcome,
-    occurred_at,
-    bad_row
+    device_id,
+    list(packed_attempt(occurred_at, step_no, outcome)) filter (
+        rows_keep_rules
+        and sent_at <= $as_at
+        -- Variant 4 asks for a Pre-Command: nothing is sent to the Device, so it is no attempt.
+        and command_variant is distinct from 4
+        and step_no is not null
+        and outcome is not null
+    ) as attempts,
+    bool_and(rows_keep_rules) as rows_keep_rules
 from (
     select
         device_id,
-        keeps_contract,
-        bad_row,
+        rows_keep_rules,
         sent_at,
         command_variant,
         step_of(srv, credential_type, remote_party_role) as step_no,
@@ -22,12 +26,4 @@ from (
         case when responded_at <= $as_at then responded_at else sent_at end as occurred_at
     from rows
 )
-where
-    not keeps_contract
-    or (
-        sent_at <= $as_at
-        -- Variant 4 asks for a Pre-Command: nothing is sent to the Device, so it is no attempt.
-        and command_variant is distinct from 4
-        and step_no is not null
-        and outcome is not null
-    )
+group by device_id

@@ -1,7 +1,7 @@
--- One row per distinct content read from a party's cell: what cell_reads.content stands for. One of a row that
+-- One row per distinct content read from a party's cell: what cell_reads.contents stand for. One of a row that
 -- breaks its contract does no harm, as no cell refers to it.
 select
-    hash(status_code, subject_unique_id, subject_key_identifier) as content,
+    content_of(status_code, subject_unique_id, subject_key_identifier) as content,
     status_code,
     subject_unique_id,
     subject_key_identifier

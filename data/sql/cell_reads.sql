@@ -1,18 +1,19 @@
--- One row per read of a cell that a verdict may rest on, as known at $as_at.
--- content: of a party's cell, the hash of what was in it (looked up in cell_contents);
--- of the Device's own key, its key identifier, null when the read failed or names another subject.
--- A row that breaks its contract has a null device_key: it is never merged, and bad_row tells of it.
+-- One row per Device named in the batch: its reads of cells that a verdict may rest on, as known at $as_at, in
+-- two lists of one order. reads: when and which cell, packed. contents: a hash of the read's outcome, looked up in
+-- cell_contents (a party's cell) or device_certificates (the Device's own key).
 select
-    case when keeps_contract then eui_key(device_id) end as device_key,
-    cell_of(remote_party_role, certificate_usage) as cell_no,
-    read_at,
-    case
-        when remote_party_role <> 'Device' then hash(status_code, subject_unique_id, subject_key_identifier)
-        when keeps_contract and status_code = 'success' and subject_unique_id = device_id
-            then eui_key(subject_key_identifier)
-    end as content,
-    bad_row
-from rows
-where
-    not keeps_contract
-    or (read_at <= $as_at and cell_of(remote_party_role, certificate_usage) is not null)
+    device_id,
+    list(packed_read(read_at, cell_no)) filter (is_counted) as reads,
+    list(content) filter (is_counted) as contents,
+    bool_and(rows_keep_rules) as rows_keep_rules
+from (
+    select
+        device_id,
+        read_at,
+        cell_of(remote_party_role, certificate_usage) as cell_no,
+        content_of(status_code, subject_unique_id, subject_key_identifier) as content,
+        rows_keep_rules,
+        rows_keep_rules and read_at <= $as_at and cell_no is not null as is_counted
+    from rows
+)
+group by device_id

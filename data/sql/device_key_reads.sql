@@ -2,14 +2,14 @@
 select
     devices.device_no,
     reads.cell_no,
-    epoch_us(reads.read_at) as read_at,
+    reads.read_at,
     exists (
         from device_certificates as certificate
         where
             certificate.device_key = reads.device_key
             and certificate.cell_no = reads.cell_no
-            and certificate.key_identifier = reads.content
+            and certificate.content = reads.content
     ) as certificate_is_in_use
-from cell_reads as reads
-join devices using (device_key)
+from reads
+join devices using (device_no)
 where reads.cell_no in (select cell_no from cells where remote_party_role = 'Device')

@@ -1,7 +1,7 @@
 -- One row per inventory row with a well-formed device_id, kept or not: two different rows of a Device
--- are both quarantined, whatever else is wrong with one of them; bad_row tells of a row that breaks its contract.
+-- are both quarantined, whatever else is wrong with one of them.
 select
-    case when regexp_full_match(device_id, '([0-9A-F]{2}-){7}[0-9A-F]{2}') then eui_key(device_id) end
+    case when is_eui(device_id) then eui_key(device_id) end
         as device_key,
     keeps_contract,
     hash(
@@ -16,6 +16,5 @@ select
     firmware_version,
     commissioned_at,
     responsible_supplier_id,
-    network_operator_id,
-    bad_row
+    network_operator_id
 from rows

@@ -2,7 +2,7 @@
 select
     devices.device_no,
     reads.cell_no,
-    epoch_us(reads.read_at) as read_at,
+    reads.read_at,
     judged.is_read_successfully,
     case judged.remote_party_role
         when 'Supplier' then devices.supplier_is_known
@@ -19,8 +19,8 @@ select
     judged.subject_is_supplier,
     judged.certificate_is_in_use,
     judged.acb_certificate_is_in_use
-from cell_reads as reads
-join devices using (device_key)
+from reads
+join devices using (device_no)
 join required_cells
     on required_cells.device_type = devices.device_type and required_cells.cell_no = reads.cell_no
 join judged_contents as judged

@@ -1,12 +1,9 @@
--- One row per DSP check that passed, as known at $as_at, in the shape of attempts.sql.
--- A row that breaks its contract has a null device_key: it is never merged, and bad_row tells of it.
+-- One row per Device named in the batch: its DSP checks that passed, as known at $as_at, packed like attempts.
 select
-    case when keeps_contract then eui_key(device_id) end as device_key,
-    dsp_check_of("check") as step_no,
-    outcome_of('I0', 'success') as outcome,
-    checked_at as occurred_at,
-    bad_row
+    device_id,
+    list(packed_attempt(checked_at, dsp_check_of("check"), outcome_of('I0', 'success'))) filter (
+        rows_keep_rules and passed and checked_at <= $as_at and dsp_check_of("check") is not null
+    ) as attempts,
+    bool_and(rows_keep_rules) as rows_keep_rules
 from rows
-where
-    not keeps_contract
-    or (passed and checked_at <= $as_at and dsp_check_of("check") is not null)
+group by device_id

@@ -288,11 +288,9 @@ def passed_checks(checks: pd.DataFrame, devices: pd.DataFrame) -> pd.DataFrame:
 
 def with_suppliers(devices: pd.DataFrame, registrations: pd.DataFrame, as_at: pd.Timestamp) -> pd.DataFrame:
     """Adds supplier_at_commissioning, supplier, changed_supplier_at and last_change of supplier."""
-    party = pd.CategoricalDtype(
-        sorted(
-            set(registrations["supplier_id"].cat.categories) | set(devices["responsible_supplier_id"].cat.categories)
-        )
-    )
+    named = set(registrations["supplier_id"].cat.categories) | set(devices["responsible_supplier_id"].cat.categories)
+    # Ordered: pandas takes two unordered kinds with the same categories for one, and would keep the old order.
+    party = pd.CategoricalDtype(sorted(named), ordered=True)
     spells = pd.DataFrame(
         {
             "device": numbered(registrations, "device_id", devices),
@@ -384,9 +382,9 @@ def verdicts(reads: pd.DataFrame, devices: pd.DataFrame, parties: pd.DataFrame, 
         reads["remote_party_role"].eq("Supplier"),
         reads["remote_party_role"].eq("NetworkOperator"),
     )
-    party = pd.CategoricalDtype(parties["party_id"].unique())
-    supplier = devices["supplier"].astype(party).cat.codes.to_numpy()[reads["device"]]
-    operator = devices["network_operator_id"].astype(party).cat.codes.to_numpy()[reads["device"]]
+    party = list(parties["party_id"].unique())
+    supplier = devices["supplier"].cat.set_categories(party).cat.codes.to_numpy()[reads["device"]]
+    operator = devices["network_operator_id"].cat.set_categories(party).cat.codes.to_numpy()[reads["device"]]
     facts = pd.DataFrame(
         {
             "role": reads["remote_party_role"],
@@ -398,9 +396,9 @@ def verdicts(reads: pd.DataFrame, devices: pd.DataFrame, parties: pd.DataFrame, 
         }
     )
     group = facts.groupby(list(facts.columns), observed=True, dropna=False, sort=False).ngroup().to_numpy()
-    distinct = facts[~pd.Series(group).duplicated().to_numpy()].astype({"party": "float"})
-    codes = pd.Categorical.from_codes(distinct["party"].astype(int), dtype=party)
-    return judged(distinct.assign(party=codes), parties, certificates)[group]
+    distinct = facts[~pd.Series(group).duplicated().to_numpy()]
+    named = pd.Categorical.from_codes(distinct["party"], categories=party)
+    return judged(distinct.assign(party=named), parties, certificates)[group]
 
 
 def judged(facts: pd.DataFrame, parties: pd.DataFrame, certificates: pd.DataFrame) -> np.ndarray:
