@@ -1,6 +1,7 @@
 """The actual verdict: the certificates on the Device, cell by cell."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -82,9 +83,36 @@ def _rank(verdict: str) -> pl.Expr:
     return pl.lit(RANK[verdict], pl.Int64)
 
 
-def with_actual(devices: pl.DataFrame, party_cell_reads: pl.DataFrame, device_key_reads: pl.DataFrame) -> pl.DataFrame:
+# How a Device's own party stands to what was found in a cell.
+STANDINGS = ("has_party", "party_is_known", "party_is_subject", "operator_is_dcc_user")
+
+
+def verdicts_of_reads(party_cell_reads: pl.DataFrame, judged: pl.DataFrame) -> pl.Series:
+    """Rank of each read's verdict, staleness apart.
+
+    The verdict depends only on what was found and on how the Device's party stands to it: each such combination
+    is judged once, and every read looks its own up.
+    """
+    standings = pl.DataFrame(list(product((False, True), repeat=len(STANDINGS))), STANDINGS, orient="row")
+    every = judged.join(standings, how="cross", maintain_order="left_right").with_columns(
+        party_is_known=pl.when("has_party").then("party_is_known").otherwise("role_is_known"),
+        subject_is_expected=pl.when("has_party").then("party_is_subject").otherwise("subject_is_in_role"),
+        is_operator_cell=pl.col("remote_party_role") == "NetworkOperator",
+    )
+    ranks = every.select(rank=verdict_of_read())["rank"]
+    standing = pl.sum_horizontal(
+        pl.col(name).cast(pl.UInt32) * (1 << place) for place, name in enumerate(reversed(STANDINGS))
+    )
+    row = party_cell_reads.select(pl.col("judged_no") * standings.height + standing).to_series()
+    return ranks.gather(row).alias("rank")
+
+
+def with_actual(
+    devices: pl.DataFrame, party_cell_reads: pl.DataFrame, device_key_reads: pl.DataFrame, judged: pl.DataFrame
+) -> pl.DataFrame:
     """Adds a verdict rank a cell (null where not required), actual, device_keys, verified_at and faults."""
-    cells = _latest(party_cell_reads.with_columns(rank=verdict_of_read()), devices.height, PARTY_CELLS)
+    ranked = party_cell_reads.with_columns(verdicts_of_reads(party_cell_reads, judged))
+    cells = _latest(ranked, devices.height, PARTY_CELLS)
     keys = _latest(
         device_key_reads.with_columns(rank=(~pl.col("certificate_is_in_use")).cast(pl.Int64)),
         devices.height,

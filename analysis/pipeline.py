@@ -11,9 +11,10 @@ from analysis.amendments import amendments
 from analysis.causes import with_cause
 from analysis.reported import names_of_checks, with_reported
 from data.contracts import contracts
-from data.evidence import Evidence, Progress, Reduction
+from data.evidence import Evidence, evidence
 from data.extracts import InputRefused, Survey, survey
 from data.marts import Draft, Snapshot
+from data.reduction import Progress, Reduction
 
 GRACE_DAYS = 7
 MOST_QUARANTINED = 0.01
@@ -81,10 +82,10 @@ class Parameters:
     most_quarantined: float = MOST_QUARANTINED
 
 
-def classify(evidence: Evidence, as_at: datetime, grace_days: int = GRACE_DAYS) -> pl.DataFrame:
+def classify(found: Evidence, as_at: datetime, grace_days: int = GRACE_DAYS) -> pl.DataFrame:
     """One row per Device in scope: the evidence and every verdict, in the order of device_no."""
-    devices = with_reported(evidence.devices, as_at, grace_days)
-    devices = with_actual(devices, evidence.party_cell_reads, evidence.device_key_reads)
+    devices = with_reported(found.devices, as_at, grace_days)
+    devices = with_actual(devices, found.party_cell_reads, found.device_key_reads, found.judged)
     return with_cause(devices).with_columns(
         finding=finding(),
         unmet_checks=pl.col("unmet").replace_strict(names_of_checks(), return_dtype=pl.String),
@@ -115,8 +116,8 @@ def build(
         try:
             reduction.read()
             _refuse_too_many_bad_rows(found, reduction, parameters.most_quarantined)
-            for number, evidence in enumerate(reduction.evidence()):
-                outcomes = classify(evidence, reduction.as_at, parameters.grace_days)
+            for number, bucket in enumerate(evidence(reduction)):
+                outcomes = classify(bucket, reduction.as_at, parameters.grace_days)
                 draft.write("outcomes", outcomes.select(OUTCOMES), number)
                 draft.write("counts", _counts(outcomes), number)
             _write_small_tables(draft, reduction)

@@ -31,6 +31,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 DEMO_HOME = PROJECT / "data" / "demo"
 DEMO_DEVICES = 300_000
 PORT = 8501
+# A century: a date further off overflows.
+MOST_GRACE_DAYS = 36_500
 
 app = typer.Typer(
     add_completion=False,
@@ -97,7 +99,9 @@ def build(
         str | None,
         typer.Option(metavar="TIME", help="Count only what was known at this UTC time (ISO 8601)."),
     ] = None,
-    grace_days: Annotated[int, typer.Option(min=0, help="Days after commissioning until a check is due.")] = 7,
+    grace_days: Annotated[
+        int, typer.Option(min=0, max=MOST_GRACE_DAYS, help="Days after commissioning until a check is due.")
+    ] = 7,
     max_quarantined: Annotated[
         float, typer.Option(min=0, max=1, help="Refuse an extract of which more than this share is bad.")
     ] = pipeline.MOST_QUARANTINED,
@@ -221,9 +225,9 @@ def instant(text: str | None) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"{text!r} is no ISO 8601 time", param_hint="--as-at") from error
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 @contextmanager
@@ -303,7 +307,8 @@ def main() -> None:
     except Exception as error:
         complain([f"{type(error).__name__}: {error}"])
         sys.exit(FAILED)
-    sys.exit(code or DONE)
+    # Typer makes 130 of an interrupt.
+    sys.exit(FAILED if code else DONE)
 
 
 def complain(problems: list[str]) -> None:

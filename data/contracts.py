@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
-EUI64 = "([0-9A-F]{2}-){7}[0-9A-F]{2}"
+# DuckDB matches a glob once for each entry of a column's dictionary, a regular expression once for each row.
+EUI64_GLOB = "-".join(["[0-9A-F][0-9A-F]"] * 8)
 ERA_STARTS = "2012-01-01"
 
 # Contract kind -> the DuckDB type that holds it.
@@ -56,10 +57,6 @@ class Rule:
     form_of: str | None = None
 
 
-def _all_kept(rules: list[Rule]) -> str:
-    return " and ".join(f"coalesce({rule.sql}, true)" for rule in rules)
-
-
 @dataclass(frozen=True)
 class Column:
     name: str
@@ -88,6 +85,9 @@ class Column:
             return f"null::{self.sql_type}"
         if physical == "VARCHAR":
             return self._from_text()
+        if physical == "BLOB":
+            # A cast would write the bytes beyond ASCII as escapes, and take any.
+            return f"try(decode({self.quoted}))"
         return self._without_loss(physical)
 
     def _from_text(self) -> str:
@@ -125,7 +125,7 @@ class Column:
             value = quoted if physical is None or self.is_exact(physical) else f"raw_{name}"
             found.append(Rule(f"{name}_is_present", f"{value} is not null", f"{name} holds a value."))
         if self.kind in ("eui", "octets"):
-            sql = f"regexp_full_match({quoted}, '{EUI64}')"
+            sql = f"{quoted} glob '{EUI64_GLOB}'"
             says = f"{name} is eight upper-case hex pairs joined by hyphens."
             found.append(Rule(f"{name}_is_well_formed", sql, says, form_of=name))
         if self.within_era:
@@ -154,29 +154,26 @@ class Contract:
         of_columns = [rule for column in self.columns for rule in column.rules(types.get(column.name))]
         return of_columns + list(self.own_rules)
 
-    def rows_sql(self, physical: dict[str, str], source: str = "true") -> str:
-        """SELECT of the files' rows in the contract's types, with `keeps_contract`.
+    def typed_sql(self, physical: dict[str, str], source: str = "true") -> str:
+        """SELECT of the files' rows in the contract's types; `file` is the path read.
 
-        Binds $files (paths) and, where a rule asks for it, $build_start. `file` is the path read; `source` is a
-        condition on the files' own columns.
+        Binds $files (paths). `source` is a condition on the files' own columns.
         """
-        return f"select *, {_all_kept(self.rules(physical))} as keeps_contract from ({self._typed(physical, source)})"
-
-    def quick_rows_sql(self, physical: dict[str, str], quick: dict[str, str]) -> str:
-        """As `rows_sql`, with `rows_keep_rules` in its place: the rules of form are left to other means.
-
-        quick: column -> SQL that stands in for its rule of form (a text is dear to match row by row).
-        """
-        rules = [Rule(rule.name, quick.get(rule.form_of, rule.sql), rule.says) for rule in self.rules(physical)]
-        return f"select *, {_all_kept(rules)} as rows_keep_rules from ({self._typed(physical)})"
-
-    def _typed(self, physical: dict[str, str], source: str = "true") -> str:
         typed = [f"{column.typed(physical[column.name])} as {column.quoted}" for column in self.columns]
         raw = [f"{c.quoted} as raw_{c.name}" for c in self.columns if not c.is_exact(physical[c.name])]
         return (
             f"select {', '.join(typed + raw)}, filename as file "
             f"from read_parquet($files, hive_partitioning = false, filename = true) where {source}"
         )
+
+    def kept_sql(self, physical: dict[str, str], form: dict[str, str]) -> str:
+        """SQL of whether a row keeps its contract; binds $build_start where a rule asks for it.
+
+        form: column -> SQL to the same effect as its rule of form. A null counts as kept, and what is null and
+        false is false: one coalesce a rule would cost twice as much.
+        """
+        kept = " and ".join(f"({form.get(rule.form_of, rule.sql)})" for rule in self.rules(physical))
+        return f"coalesce({kept}, true)"
 
     def broken_rules_sql(self, physical: dict[str, str]) -> str:
         """SQL of the names of the rules that a row breaks, as a list."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from data import reference
-from data.contracts import EUI64
+from data.contracts import EUI64_GLOB
 
 # Outcomes of an attempt that may have worked; bit n of step_outcomes.outcomes stands for n.
 SUCCESS, EMPTY, PARTIAL, NO_RESPONSE = 1, 2, 3, 4
@@ -48,7 +48,7 @@ def quoted(text: str) -> str:
 def _functions() -> list[str]:
     """Macros made from the reference files, so that no SQL file repeats a fact of the domain."""
     return [
-        f"create macro is_eui(text) as text is not null and regexp_full_match(text, '{EUI64}')",
+        f"create macro is_eui(text) as text is not null and text glob '{EUI64_GLOB}'",
         # A UUID is 128 bits of hex that may hold hyphens: the quickest exact reading of an EUI-64.
         "create macro eui_key(eui) as try_cast('0000000000000000' || eui as uuid)::uhugeint::ubigint",
         f"create macro step_of(srv, credential_type, remote_party_role) as {_step_cases()}",

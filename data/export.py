@@ -106,7 +106,8 @@ def write_sheet(frames: Iterable[pl.DataFrame], to: Path, sheet: str) -> None:
         "strings_to_urls": False,
         "default_date_format": "yyyy-mm-dd hh:mm:ss",
     }
-    with xlsxwriter.Workbook(to, options) as workbook:
+    # The file first: a workbook that cannot be closed leaves its temporary files behind.
+    with to.open("wb") as sink, xlsxwriter.Workbook(sink, options) as workbook:
         worksheet = workbook.add_worksheet(sheet)
         bold = workbook.add_format({"bold": True})
         date = workbook.add_format({"num_format": "yyyy-mm-dd"})

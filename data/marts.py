@@ -66,8 +66,8 @@ def current(marts: Path) -> Snapshot:
 
 
 def snapshots(marts: Path) -> list[Snapshot]:
-    """Every snapshot kept, oldest first."""
-    return [_open(marts, folder.name) for folder in _numbered(marts)]
+    """Every snapshot kept, oldest first; one of which parts were removed is none."""
+    return [_open(marts, folder.name) for folder in _numbered(marts) if (folder / "manifest.json").is_file()]
 
 
 def _open(marts: Path, name: str) -> Snapshot:
@@ -121,8 +121,8 @@ class Draft:
         columns = ", ".join(by)
         with duckdb.connect(config={"temp_directory": str(self.work / "spill")}) as connection:
             merged = connection.sql(
-                f"select {columns}, sum(devices)::bigint as devices from read_parquet($files, hive_partitioning = false) "
-                f"group by all order by {columns}",
+                f"select {columns}, sum(devices)::bigint as devices "
+                f"from read_parquet($files, hive_partitioning = false) group by all order by {columns}",
                 params={"files": [literal_path(part) for part in parts]},
             ).pl()
         for part in parts:

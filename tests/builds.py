@@ -181,9 +181,9 @@ class Ran(NamedTuple):
 def pco(*arguments):
     """Runs `pco` in this process."""
     out, err, argv = io.StringIO(), io.StringIO(), ["pco", *map(str, arguments)]
-    with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", argv):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
+    streams = redirect_stdout(out), redirect_stderr(err)
+    with streams[0], streams[1], patch.object(sys, "argv", argv), pytest.raises(SystemExit) as stopped:
+        cli.main()
     return Ran(stopped.value.code, out.getvalue(), err.getvalue())
 
 

@@ -24,7 +24,6 @@ from data.marts import current
 
 NO_EUI = "90-b3-d5-1f-30-01-00-01"
 TOO_EARLY, TOO_LATE = datetime(2011, 12, 31, 23, 59, 59, 999999), datetime(2999, 1, 1)
-EARLIEST_OF_64_BITS = -(2**63)
 
 
 def quarantine_of(folders):
@@ -194,8 +193,8 @@ MALFORMED = [
     "90-B3-D5-1F-30-01-00-01\n",
     " 90-B3-D5-1F-30-01-00-01",
     "G0-B3-D5-1F-30-01-00-01",
-    "90-B3-D5-1F-30-01-00-0١",
-    "90-B3-D5-1F-30-01-00-0１",
+    "90-B3-D5-1F-30-01-00-0\N{ARABIC-INDIC DIGIT ONE}",
+    "90-B3-D5-1F-30-01-00-0\N{FULLWIDTH DIGIT ONE}",
     "90-B3-D5-1F-30-01-0001-",
     "9-0B3-D5-1F-30-01-00-01",
     "",
@@ -226,14 +225,30 @@ def test_the_era_begins_with_2012_and_ends_with_the_build(tmp_path, moment, bad)
     assert status_of(folders)["extracts"]["devices"]["quarantined"] == bad
 
 
-def test_the_earliest_instant_of_64_bits_is_a_bad_time_and_breaks_nothing(tmp_path):
-    """Some writers mean it as null."""
+EXTREMES = {
+    "the earliest that 64 bits hold, which some writers mean as null": -(2**63),
+    "minus infinity": -(2**63) + 1,
+    "infinity": 2**63 - 1,
+    "the year 291,000": 2**63 - 10**14,
+    "the year 5138": 10**17,
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_an_extreme_instant_is_a_bad_time_and_breaks_nothing(tmp_path, name):
     folders = builds.folders(tmp_path)
-    table = builds.table_of("dsp_checks", [builds.dsp_check()])
-    moment = pa.array([EARLIEST_OF_64_BITS], pa.timestamp("us"))
-    builds.write(table.set_column(2, "checked_at", moment), folders.extracts / "dsp_checks" / "nat.parquet")
+    moment = pa.array([EXTREMES[name]], pa.timestamp("us"))
+    columns = {"service_responses": "sent_at", "dsp_checks": "checked_at", "credential_reads": "read_at"}
+    for extract, column in columns.items():
+        row = ROW[extract]() | ({"responded_at": None, "response_code": "E4"} if column == "sent_at" else {})
+        table = builds.table_of(extract, [row])
+        table = table.set_column(table.column_names.index(column), column, moment)
+        builds.write(table, folders.extracts / extract / "extreme.parquet")
     assert pco_build(folders).status == 0
-    assert quarantine_of(folders) == {("dsp_checks", "dsp_checks/nat.parquet", "checked_at_is_within_era"): 1}
+    assert quarantine_of(folders) == {
+        (extract, f"{extract}/extreme.parquet", f"{column}_is_within_era"): 1 for extract, column in columns.items()
+    }
+    assert outcomes(folders) == expected_outcomes(builds.secure_devices())
 
 
 @pytest.mark.parametrize(
@@ -255,7 +270,7 @@ def test_only_a_success_must_have_a_response_time(tmp_path, changes, bad):
     assert status_of(folders)["extracts"]["service_responses"]["quarantined"] == bad
 
 
-# --- two rows of one Device ----------------------------------------------------------------------------------
+# --- two rows of one Device ---------------------------------------------------------------------------------
 
 CONFLICTS = {
     "in one column": ([{}, {"model": "M2"}], 2),
@@ -287,17 +302,19 @@ def test_different_rows_of_one_device_are_all_quarantined(tmp_path, name, apart)
     assert builds.eui(1) in outcomes(folders)
 
 
-# --- values of the wrong kind ----------------------------------------------------------------------------------
+# --- values of the wrong kind -------------------------------------------------------------------------------
 
 SECOND = "2021-03-02T00:00:00"
+COUNTER, VARIANT = ("service_responses", "originator_counter"), ("service_responses", "command_variant")
+# extract, column, the type in the file, a value that is good, one that is not, the rule
 WRONG_KINDS = [
-    ("service_responses", "originator_counter", pa.int64(), 1, -1, "originator_counter_is_a_counter"),
-    ("service_responses", "originator_counter", pa.float64(), 2.0, 2.5, "originator_counter_is_a_counter"),
-    ("service_responses", "originator_counter", pa.string(), str(2**64 - 1), str(2**64), "originator_counter_is_a_counter"),
-    ("service_responses", "originator_counter", pa.string(), "7", "seven", "originator_counter_is_a_counter"),
-    ("service_responses", "command_variant", pa.float64(), 4.0, 4.5, "command_variant_is_a_number"),
-    ("service_responses", "command_variant", pa.string(), "5", "five", "command_variant_is_a_number"),
-    ("service_responses", "command_variant", pa.decimal128(9, 1), Decimal("4"), Decimal("4.5"), "command_variant_is_a_number"),
+    (*COUNTER, pa.int64(), 1, -1, "originator_counter_is_a_counter"),
+    (*COUNTER, pa.float64(), 2.0, 2.5, "originator_counter_is_a_counter"),
+    (*COUNTER, pa.string(), "18446744073709551615", "18446744073709551616", "originator_counter_is_a_counter"),
+    (*COUNTER, pa.string(), "7", "seven", "originator_counter_is_a_counter"),
+    (*VARIANT, pa.float64(), 4.0, 4.5, "command_variant_is_a_number"),
+    (*VARIANT, pa.string(), "5", "five", "command_variant_is_a_number"),
+    (*VARIANT, pa.decimal128(9, 1), Decimal("4"), Decimal("4.5"), "command_variant_is_a_number"),
     ("service_responses", "sent_at", pa.string(), f"{SECOND}+00:00", "2 March", "sent_at_is_a_timestamp"),
     ("devices", "commissioned_at", pa.string(), SECOND, "2021-02-30T00:00:00", "commissioned_at_is_a_timestamp"),
     ("dsp_checks", "checked_at", pa.string(), "2021-03-02", "", "checked_at_is_a_timestamp"),
@@ -307,7 +324,7 @@ WRONG_KINDS = [
     ("devices", "manufacturer", pa.int64(), None, 3, "manufacturer_is_a_text"),
     ("devices", "device_type", pa.binary(), b"ESME", b"\xff\xfe", "device_type_is_a_code"),
     ("credential_reads", "read_at", pa.int64(), None, 3, "read_at_is_a_timestamp"),
-]  # fmt: skip
+]
 
 
 def one_value_wrong(folders, extract, column, kind, good, bad):
@@ -336,6 +353,18 @@ def test_a_sample_shows_the_value_as_the_file_has_it(tmp_path, column, kind, bad
     assert json.loads(sample)["device_id"] == builds.eui(1)
 
 
+def test_text_in_a_binary_column_is_text(tmp_path):
+    extracts = builds.secure_devices([1])
+    extracts["devices"][0] |= {"manufacturer": "Bölt & Ŝonoj", "model": '\\x41 "M"'}
+    folders = builds.folders(tmp_path, extracts)
+    binary = {"manufacturer": pa.binary(), "model": pa.large_binary()}
+    text = builds.table_of("devices", extracts["devices"])
+    fields = [pa.field(field.name, binary.get(field.name, field.type)) for field in text.schema]
+    builds.write(text.cast(pa.schema(fields)), folders.extracts / "devices" / "part-0.parquet")
+    pco_build(folders)
+    assert outcomes(folders) == expected_outcomes(extracts)
+
+
 def test_samples_are_at_most_a_hundred_a_rule(tmp_path):
     folders = builds.folders(tmp_path)
     add_file(folders, "dsp_checks", "a.parquet", [builds.dsp_check(n, passed=None) for n in range(80)])
@@ -346,7 +375,7 @@ def test_samples_are_at_most_a_hundred_a_rule(tmp_path):
     assert sum(frame["samples"].list.len()) == 100
 
 
-# --- codes that nobody knows -------------------------------------------------------------------------------------
+# --- codes that nobody knows --------------------------------------------------------------------------------
 
 UNKNOWN = {
     "devices": ["device_type", "device_status", "csp_region"],
@@ -392,7 +421,7 @@ def test_values_that_look_like_markup_are_told_as_they_are(tmp_path):
     assert [value in told.out for value in values] == [True, True, True]
 
 
-# --- files that refuse the build -------------------------------------------------------------------------------------
+# --- files that refuse the build ----------------------------------------------------------------------------
 
 
 def zero_bytes(file):
@@ -554,7 +583,8 @@ def test_a_pipe_refuses_the_build_and_does_not_hang(spoilt):
 
 
 def test_a_linked_folder_refuses_the_build(spoilt):
-    os.symlink(spoilt.extracts, spoilt.extracts / "devices" / "month=2021-03", target_is_directory=True)
+    link = spoilt.extracts / "devices" / "month=2021-03"
+    link.symlink_to(spoilt.extracts, target_is_directory=True)
     refused(spoilt, [("devices/month=2021-03", "is a link")])
 
 
@@ -639,7 +669,7 @@ def test_conflicting_devices_count_towards_the_share(spoilt):
     refused(spoilt, [("devices", "2 of 4 rows")])
 
 
-# --- files that are odd and good --------------------------------------------------------------------------------------
+# --- files that are odd and good ----------------------------------------------------------------------------
 
 ODD_NAMES = [
     "[1].parquet",
@@ -653,7 +683,6 @@ ODD_NAMES = [
     "ünïcödé 漢字 🔌.parquet",
     "{a,b}.parquet",
     "~.parquet",
-    "back\\slash.parquet",
     "%41.parquet",
     "quote'\".parquet",
     "$files.parquet",
@@ -698,6 +727,14 @@ def test_a_folders_name_never_overwrites_a_column(oddly_named):
 
 def test_a_folders_name_is_no_column(oddly_named):
     assert status_of(oddly_named)["extracts"]["devices"]["extra_columns"] == []
+
+
+def test_a_backslash_in_a_name_is_no_separator(tmp_path):
+    folders = builds.folders(tmp_path)
+    part = folders.extracts / "devices" / "part-0.parquet"
+    part.rename(part.parent / "back\\slash.parquet")
+    assert pco_build(folders).status == 0
+    assert outcomes(folders) == expected_outcomes(builds.secure_devices())
 
 
 def test_a_relative_folder_that_begins_with_a_tilde_is_a_folder(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
-from datetime import date, timedelta, timezone
+from datetime import UTC, date, timedelta, timezone
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from analysis import tables
 from analysis.pipeline import Parameters, build
-from data import evidence
+from data import reduction
 from data.export import outcomes_frame
 
 # Estates of a dozen Devices: one bad row in fifty is more than the share that a real build takes.
@@ -83,7 +83,7 @@ def planned(bad_rows):
 GOOD, BAD = st.just(0), st.integers(1, 8)
 
 
-# --- every table, in every estate -----------------------------------------------------------------------
+# --- every table, in every estate ---------------------------------------------------------------------------
 
 
 @few(30)
@@ -129,7 +129,7 @@ def test_counts_add_up(plan, as_at):
             assert sum(parts) == row["reported_failures"]
 
 
-# --- what must change nothing -----------------------------------------------------------------------------
+# --- what must change nothing -------------------------------------------------------------------------------
 
 
 def tables_of(extracts):
@@ -200,7 +200,7 @@ def times_as_text(table):
     clock = timezone(timedelta(hours=5, minutes=30))
 
     def text(value):
-        return None if value is None else value.replace(tzinfo=timezone.utc).astimezone(clock).isoformat()
+        return None if value is None else value.replace(tzinfo=UTC).astimezone(clock).isoformat()
 
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
@@ -312,7 +312,7 @@ def test_files_of_different_layouts_are_one_extract(plan):
 def test_batches_and_buckets_change_nothing(devices_a_bucket, rows_a_batch, plan):
     extracts = estates.make_estate(**plan)
     clean, bad = oracle.check(extracts, estates.BUILD_START)
-    tiny = patch.multiple(evidence, DEVICES_A_BUCKET=devices_a_bucket, ROWS_A_BATCH=rows_a_batch)
+    tiny = patch.multiple(reduction, DEVICES_A_BUCKET=devices_a_bucket, ROWS_A_BATCH=rows_a_batch)
     with tiny, built(extracts, files=3, months=True) as snapshot:
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(clean))
         assert quarantined(snapshot) == Counter(extract for extract, _, _ in bad)
@@ -321,7 +321,7 @@ def test_batches_and_buckets_change_nothing(devices_a_bucket, rows_a_batch, plan
 
 def test_many_buckets_are_many_parts_of_one_table():
     extracts = builds.secure_devices(range(1, 41))
-    with patch.object(evidence, "DEVICES_A_BUCKET", 10), built(extracts) as snapshot:
+    with patch.object(reduction, "DEVICES_A_BUCKET", 10), built(extracts) as snapshot:
         assert len(snapshot.files("outcomes")) == 4
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(oracle.check(extracts, estates.BUILD_START)[0]))
 
@@ -340,7 +340,7 @@ def test_extra_columns_are_listed():
         assert extra == {name: ["Device id", "month"] for name in builds.secure_devices()} | {"incidents": []}
 
 
-# --- as_at, by examples that random estates seldom hold ---------------------------------------------------
+# --- as_at, by examples that random estates seldom hold -----------------------------------------------------
 
 
 def only_outcome(extracts, as_at=None):

@@ -1,20 +1,13 @@
--- One row per Device named in the batch: its attempts at a known step that succeeded or may have worked, as
--- known at $as_at, each packed into one integer. Text is grouped before it is parsed: a Device has many rows.
+-- One row per attempt at a known step that succeeded or may have worked, as known at $as_at, packed into one
+-- integer; and per row that breaks its contract.
 select
     device_id,
-    list(packed_attempt(occurred_at, step_no, outcome)) filter (
-        rows_keep_rules
-        and sent_at <= $as_at
-        -- Variant 4 asks for a Pre-Command: nothing is sent to the Device, so it is no attempt.
-        and command_variant is distinct from 4
-        and step_no is not null
-        and outcome is not null
-    ) as attempts,
-    bool_and(rows_keep_rules) as rows_keep_rules
+    keeps_contract,
+    case when keeps_contract then packed_attempt(occurred_at, step_no, outcome) end as attempt
 from (
     select
         device_id,
-        rows_keep_rules,
+        keeps_contract,
         sent_at,
         command_variant,
         step_of(srv, credential_type, remote_party_role) as step_no,
@@ -26,4 +19,12 @@ from (
         case when responded_at <= $as_at then responded_at else sent_at end as occurred_at
     from rows
 )
-group by device_id
+where
+    not keeps_contract
+    or (
+        sent_at <= $as_at
+        -- Variant 4 asks for a Pre-Command: nothing is sent to the Device, so it is no attempt.
+        and command_variant is distinct from 4
+        and step_no is not null
+        and outcome is not null
+    )

@@ -1,8 +1,8 @@
--- One row per certificate of a Device's own key in use; the subject is the Device. content is what a read of the
--- key says when it finds this certificate.
--- A row that breaks its contract keeps a null device_key, so that it is counted and never merged.
+-- One row per certificate of a Device's own key in use, and per row that breaks its contract; the subject is the
+-- Device. content is what a read of the key finds when it finds this certificate.
 select
-    case when keeps_contract then eui_key(subject_unique_id) end as device_key,
+    subject_unique_id as device_id,
+    keeps_contract,
     cell_of(remote_party_role, certificate_usage) as cell_no,
     content_of('success', subject_unique_id, subject_key_identifier) as content
 from rows

@@ -1,9 +1,10 @@
--- One row per Device named in the batch: its DSP checks that passed, as known at $as_at, packed like attempts.
+-- One row per DSP check that passed, as known at $as_at, packed like an attempt; and per row that breaks its
+-- contract.
 select
     device_id,
-    list(packed_attempt(checked_at, dsp_check_of("check"), outcome_of('I0', 'success'))) filter (
-        rows_keep_rules and passed and checked_at <= $as_at and dsp_check_of("check") is not null
-    ) as attempts,
-    bool_and(rows_keep_rules) as rows_keep_rules
+    keeps_contract,
+    packed_attempt(checked_at, dsp_check_of("check"), outcome_of('I0', 'success')) as attempt
 from rows
-group by device_id
+where
+    not keeps_contract
+    or (passed and checked_at <= $as_at and dsp_check_of("check") is not null)

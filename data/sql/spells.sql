@@ -1,7 +1,7 @@
--- One row per spell of a Device with a Supplier that had begun at $as_at.
--- A row that breaks its contract keeps a null device_key, so that it is counted and never merged.
+-- One row per spell of a Device with a Supplier that had begun at $as_at; and per row that breaks its contract.
 select
-    case when keeps_contract then eui_key(device_id) end as device_key,
+    device_id,
+    keeps_contract,
     supplier_id,
     effective_from,
     effective_to

@@ -1,0 +1,239 @@
+"""A snapshot is published whole or not at all, and earlier ones are kept."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import builds
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from builds import pco, pco_build
+
+from analysis import pipeline
+from data import marts
+from data.marts import BuildUnderWay, Draft, NoSnapshot, current, snapshots
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return builds.folders(tmp_path)
+
+
+def numbers(folders):
+    return [snapshot.number for snapshot in snapshots(folders.marts)]
+
+
+def publish(folder, *values):
+    """Publishes a snapshot of one table by hand."""
+    with Draft(folder) as draft:
+        draft.write("amendments", pl.DataFrame({"value": values}))
+        return draft.publish({})
+
+
+def leftovers(folder):
+    """What lies in a marts folder beside the snapshots."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in {"CURRENT", "LOCK", "snapshots"})
+
+
+class Stopped(Exception):
+    """What a test throws to stop a build half way."""
+
+
+def stop(*_, **__):
+    raise Stopped
+
+
+# --- what a snapshot is -------------------------------------------------------------------------------------
+
+
+def test_the_manifest_names_every_file_with_its_rows_and_digest(folders):
+    pco_build(folders)
+    snapshot = current(folders.marts)
+    named = {file["name"]: file for file in snapshot.manifest["files"]}
+    assert {path.name for path in snapshot.folder.iterdir()} == {*named, "manifest.json"}
+    for name, file in named.items():
+        assert file["sha256"] == hashlib.sha256((snapshot.folder / name).read_bytes()).hexdigest()
+        assert file["rows"] == pq.ParquetFile(snapshot.folder / name).metadata.num_rows
+
+
+def test_current_holds_the_number_of_the_newest_snapshot(folders):
+    for number in ("000001", "000002", "000003"):
+        pco_build(folders)
+        assert (folders.marts / "CURRENT").read_text().strip() == number
+        assert current(folders.marts).folder == folders.marts / "snapshots" / number
+
+
+def test_earlier_snapshots_are_kept_as_they_were_and_listed(folders):
+    pco_build(folders)
+    first = current(folders.marts)
+    before = {path: path.read_bytes() for path in first.folder.iterdir()}
+    pco_build(folders, "--grace-days", 30)
+    assert {path: path.read_bytes() for path in first.folder.iterdir()} == before
+    assert numbers(folders) == [1, 2]
+    assert json.loads(pco("status", "--json", "--marts", folders.marts).out)["snapshots"] == [1, 2]
+    assert [snapshot.manifest["grace_days"] for snapshot in snapshots(folders.marts)] == [7, 30]
+
+
+def test_a_reader_of_an_earlier_snapshot_goes_on_reading_it(tmp_path):
+    first = publish(tmp_path, "first")
+    publish(tmp_path, "second")
+    assert first.frame("amendments")["value"].to_list() == ["first"]
+    assert current(tmp_path).frame("amendments")["value"].to_list() == ["second"]
+
+
+def test_a_snapshot_names_its_parent(tmp_path):
+    assert [publish(tmp_path, 1).manifest["parent"] for _ in range(3)] == [None, "000001", "000002"]
+
+
+def test_a_number_is_never_used_again(tmp_path):
+    """Of a snapshot that was removed a reader may still hold the path."""
+    for _ in range(2):
+        publish(tmp_path, 1)
+    (tmp_path / "CURRENT").write_text("000001\n")
+    assert publish(tmp_path, 1).number == 3
+
+
+def test_a_build_leaves_nothing_else_behind(folders):
+    pco_build(folders)
+    assert leftovers(folders.marts) == []
+
+
+# --- a build that fails half way ----------------------------------------------------------------------------
+
+HALF_WAY = {
+    "reading": (pipeline.Reduction, "read"),
+    "weighing the evidence": (pipeline, "classify"),
+    "writing": (Draft, "write"),
+    "counting": (Draft, "merge_counts"),
+    "describing": (marts, "_described"),
+    "writing the manifest": (marts, "_write_durably"),
+    "publishing": (Draft, "publish"),
+    "renaming": (Path, "rename"),
+    "replacing CURRENT": (Path, "replace"),
+}
+
+
+@pytest.mark.parametrize("where", HALF_WAY)
+def test_a_failure_half_way_leaves_the_snapshot_in_use(folders, where):
+    pco_build(folders)
+    before = current(folders.marts)
+    with patch.object(*HALF_WAY[where], stop), pytest.raises(Stopped):
+        pipeline.build(*folders)
+    assert current(folders.marts) == before
+    assert leftovers(folders.marts) == []
+    assert pco_build(folders).status == 0
+    assert current(folders.marts).number > before.number
+
+
+@pytest.mark.parametrize("where", HALF_WAY)
+def test_a_first_build_that_fails_leaves_no_snapshot_in_use(folders, where):
+    with patch.object(*HALF_WAY[where], stop), pytest.raises(Stopped):
+        pipeline.build(*folders)
+    with pytest.raises(NoSnapshot):
+        current(folders.marts)
+
+
+def test_a_failure_is_told_in_one_line(folders):
+    with patch.object(pipeline, "classify", stop):
+        done = pco_build(folders)
+    assert (done.status, done.problems) == (1, ["pco: Stopped:"])
+
+
+def test_a_full_disk_leaves_the_snapshot_in_use(folders):
+    pco_build(folders)
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    with patch.object(os, "fsync", no_space):
+        done = pco_build(folders)
+    assert (done.status, len(done.problems)) == (1, 1)
+    assert numbers(folders) == [1]
+
+
+# --- two builds, and a build that died ----------------------------------------------------------------------
+
+
+def test_a_second_build_at_once_is_refused(folders):
+    with Draft(folders.marts) as first:
+        done = pco_build(folders)
+        assert done.status == 1
+        assert [line.endswith("another build is under way") for line in done.problems] == [True]
+        assert first.work.is_dir()
+    assert pco_build(folders).status == 0
+
+
+def test_a_refused_build_does_not_free_the_lock(tmp_path):
+    with Draft(tmp_path):
+        for _ in range(2):
+            with pytest.raises(BuildUnderWay), Draft(tmp_path):
+                pass
+
+
+def test_drafts_of_builds_that_died_are_removed(folders):
+    orphan = folders.marts / ".draft-1" / "tables"
+    orphan.mkdir(parents=True)
+    (orphan / "outcomes-00000.parquet").write_bytes(b"a torso")
+    pco_build(folders)
+    assert leftovers(folders.marts) == []
+
+
+BUILD_THAT_HANGS = """
+import signal, sys
+from pathlib import Path
+from analysis import pipeline
+
+def hang(*_):
+    print("half way", flush=True)
+    signal.pause()
+
+pipeline._manifest = hang
+pipeline.build(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_the_next_build_works_after_one_was_killed(folders):
+    pco_build(folders)
+    command = [sys.executable, "-c", BUILD_THAT_HANGS, *map(str, folders)]
+    with subprocess.Popen(command, cwd=builds.PROJECT, stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout.readline() == "half way\n"
+        assert pco_build(folders).status == 1
+        build.send_signal(signal.SIGKILL)
+    assert len(leftovers(folders.marts)) == 1
+    assert current(folders.marts).number == 1
+    assert pco_build(folders).status == 0
+    assert leftovers(folders.marts) == []
+    assert current(folders.marts).number == 2
+
+
+# --- folders that are not as they should be -----------------------------------------------------------------
+
+
+def test_a_folder_without_snapshots_is_told(tmp_path):
+    for arguments in (["status"], ["status", "--json"], ["export", "rates", "--to", tmp_path / "x.csv"]):
+        done = pco(*arguments, "--marts", tmp_path / "none")
+        assert (done.status, len(done.problems)) == (1, 1)
+        assert "no snapshot" in done.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_snapshot_without_its_manifest_is_told(tmp_path):
+    snapshot = publish(tmp_path, 1)
+    (snapshot.folder / "manifest.json").unlink()
+    done = pco("status", "--marts", tmp_path)
+    assert (done.status, len(done.problems)) == (1, 1)
+    assert "cannot be read" in done.err
+
+
+def test_an_earlier_snapshot_without_its_manifest_stops_neither_status_nor_build(folders):
+    pco_build(folders)
+    pco_build(folders)
+    (folders.marts / "snapshots" / "000001" / "manifest.json").unlink()
+    assert pco("status", "--marts", folders.marts).status == 0
+    assert pco_build(folders).status == 0
