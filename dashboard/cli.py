@@ -314,3 +314,7 @@ def main() -> None:
 def complain(problems: list[str]) -> None:
     for problem in filter(None, problems):
         print("pco: " + " ".join(problem.split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

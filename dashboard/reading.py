@@ -46,6 +46,8 @@ def selected_counts(folder: Path, selection: Selection) -> pl.DataFrame:
 
 
 def party_names(folder: Path) -> dict[str, str]:
-    """Party id -> name, where the parties extract has one."""
-    table = small_table(folder, "parties").group_by("party_id").agg(pl.col("party_name").min())
-    return dict(table.select("party_id", "party_name").rows())
+    """Party id -> name, where the parties extract has one; two parties of one name are told apart by their id."""
+    table = small_table(folder, "parties").group_by("party_id").agg(name=pl.col("party_name").min())
+    shared = pl.col("name").is_duplicated()
+    name = pl.when(shared).then(pl.format("{} ({})", "name", "party_id")).otherwise("name")
+    return dict(table.select("party_id", name).rows())

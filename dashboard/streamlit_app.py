@@ -36,8 +36,15 @@ if reading.counts(snapshot.folder).is_empty():
     st.stop()
 
 chosen = filters.selection(snapshot.folder)
-names = reading.party_names(snapshot.folder)
-st.session_state["view"] = cards.View(snapshot, chosen, filters.in_words(chosen, names))
+in_words = filters.in_words(chosen, reading.party_names(snapshot.folder))
+st.session_state["view"] = cards.View(snapshot, chosen, in_words)
+st.sidebar.caption(
+    f"Snapshot {snapshot.number}, as at {words.moment(snapshot.manifest['as_at'])}, "
+    f"built {words.moment(snapshot.manifest['build_finished_at'])}. "
+    "Served to one person on this machine; nothing leaves it."
+)
+if chosen.conditions():
+    st.markdown(f":material/filter_alt: Filtered to **{in_words}**")
 
 try:
     page.run()
@@ -45,9 +52,3 @@ except Exception:
     # Streamlit's own box offers to send the error to a search engine.
     logging.getLogger(__name__).exception("page %s", page.title)
     st.error("This part of the page could not be drawn. The operator finds the reason in the log.")
-
-st.caption(
-    f"Snapshot {snapshot.number}, as at {words.moment(snapshot.manifest['as_at'])}, "
-    f"built {words.moment(snapshot.manifest['build_finished_at'])}. "
-    "Served to one person on this machine; nothing leaves it."
-)

@@ -87,7 +87,9 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     query = f"{reduction.source('inventory_rows')}\nselect * from (\n{duck.sql('inventory')}\n)"
     inventory = _fetch(reduction, query, scope | reduction.files(bucket, "inventory_rows"))
     devices = inventory.sort("device_key").with_row_index("device_no")
-    devices = with_suppliers(devices, _rows_of(reduction, bucket, "spells", devices), reduction.as_at)
+    # A default as_at is known only after the spells were reduced, and may be earlier than the start of some.
+    spells = _rows_of(reduction, bucket, "spells", devices).filter(pl.col("effective_from") <= reduction.as_at.date())
+    devices = with_suppliers(devices, spells, reduction.as_at)
     attempts = [_rows_of(reduction, bucket, name, devices) for name in ("attempts", "passed_checks")]
     reads = _rows_of(reduction, bucket, "cell_reads", devices).select(
         "device_no",

@@ -1,0 +1,65 @@
+"""A dashboard served as `pco serve` serves it, and a Chromium that looks at it."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.get_chromium import chromium
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def address(demonstration, demonstration_home):
+    """Where the demonstration's dashboard is served; only for this run."""
+    port = free_port()
+    command = [sys.executable, "-m", "dashboard.cli", "serve", "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--marts", str(demonstration_home / "marts")], stdout=subprocess.PIPE, text=True
+    )
+    with server:
+        said = next((line for line in server.stdout if line.startswith("Dashboard: ")), None)
+        assert said, "the dashboard did not start"
+        yield said.removeprefix("Dashboard: ").strip()
+        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page in a new browser that knows nothing; it fails when anything was asked for outside this machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+    page = context.new_page()
+    outside = []
+    page.on("request", lambda request: outside.append(request.url) if leaves_the_machine(request.url) else None)
+    yield page
+    context.close()
+    assert outside == []
+
+
+def leaves_the_machine(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:"))
