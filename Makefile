@@ -33,7 +33,7 @@ $(VENV)/.installed-for-tests: requirements-dev.txt $(VENV)/.installed
 	@touch $@
 
 test: setup-test lint
-	$(BIN)/python tests/browser/get_chromium.py
+	$(BIN)/python -m tests.browser.get_chromium
 	$(BIN)/python -m pytest
 
 lint: setup-test
@@ -45,8 +45,8 @@ bench: setup-test
 	$(BIN)/python tests/bench/bench.py
 
 screenshots: setup-test
-	$(BIN)/python tests/browser/get_chromium.py
-	$(BIN)/python tests/browser/screenshots.py
+	$(BIN)/python -m tests.browser.get_chromium
+	$(BIN)/python -m tests.browser.screenshots $(HOME_DIR)
 
 # Pins anew; the files name no index, so that any index will do.
 lock: setup-test

@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from data import duck, reference
-from data.contracts import ERA_STARTS, EUI64_GLOB, Contract, contracts
+from data.contracts import EUI64_GLOB, Contract, contracts
 from data.extracts import ExtractFile, InputRefused, Survey, literal_path, printable
 from data.quarantine import BadRowsTable, Quarantine
 
@@ -227,10 +227,11 @@ class Reduction:
             if column.kind != "code":
                 continue
             in_bad_rows = bad.values(column.name) if bad else {}
-            count = f"select {column.quoted}, count(*)::bigint from rows group by 1"
+            unknown = f"not {among(column.quoted, sorted(reference.known_values(column.name)))}"
+            count = f"select {column.quoted}, count(*)::bigint from rows where {unknown} group by 1"
             for value, found in self._fetch(*rows.query(count)):
                 kept = found - in_bad_rows.get(value, 0)
-                if value is not None and kept and not reference.is_recognised(column.name, value):
+                if kept and not reference.is_recognised(column.name, value):
                     self.unrecognised.add(rows.contract.extract, column.name, value, kept)
 
     def _note_latest(self, rows: Rows, bad: BadRowsTable | None) -> None:
@@ -238,9 +239,8 @@ class Reduction:
         if self.as_at is not None:
             return
         for clock in CLOCKS.get(rows.contract.extract, ()):
-            in_era = f"{clock} between timestamp '{ERA_STARTS}' and $build_start"
-            latest = self._fetch(*rows.query(f"select max({clock}) from rows where {in_era}"))[0][0]
-            # Only where a bad row is as late must every row be judged once more.
+            # Without a condition the answer stands in the footers; a bad row may be the latest of all.
+            latest = self._fetch(*rows.query(f"select max({clock}) from rows"))[0][0]
             if bad and latest and bad.holds(clock, latest):
                 latest = self._fetch(*rows.query(f"select max({clock}) from rows where keeps_contract"))[0][0]
             self._latest += [latest] if latest else []

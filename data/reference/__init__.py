@@ -30,16 +30,15 @@ def required(reference: str, number: str) -> dict[str, tuple[int, ...]]:
 
 
 @cache
-def known_values() -> dict[str, frozenset[str]]:
-    """Column -> the codes it is known to hold; response codes are known by pattern instead."""
-    known: dict[str, set[str]] = {}
-    for row in table("vocabulary"):
-        known.setdefault(row["column"], set()).add(row["value"])
-    return {column: frozenset(values) for column, values in known.items()}
+def known_values(column: str) -> frozenset[str]:
+    """The codes that the column is known to hold, those known by a pattern apart."""
+    if column == "response_code":
+        return frozenset(row["response_code"] for row in table("response_codes"))
+    return frozenset(row["value"] for row in table("vocabulary") if row["column"] == column)
 
 
 def is_recognised(column: str, value: str) -> bool:
     """Whether the domain knows the code; any other is kept, satisfies nothing, and is counted."""
     if column == "response_code":
-        return any(re.fullmatch(row["response_code"], value) for row in table("response_codes"))
-    return value in known_values()[column]
+        return any(re.fullmatch(pattern, value) for pattern in known_values(column))
+    return value in known_values(column)

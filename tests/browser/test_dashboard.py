@@ -92,6 +92,7 @@ def test_a_link_shows_the_same_view_in_a_new_browser(page, address, exported):
 
 def test_filters_are_kept_from_page_to_page(page, address):
     opened(page, address, "?type=ESME")
+    expect(page.get_by_text("Filtered to ESME")).to_be_visible()
     page.get_by_role("link", name="Causes").click()
     expect(page.locator("h1")).to_have_text("Causes")
     settled(page)

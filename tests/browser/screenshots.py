@@ -1,0 +1,63 @@
+"""Leaves a picture of each page, light and dark, wide and narrow: `make screenshots`, then look at them.
+
+The dashboard served is that of the demonstration in data/demo/, which `make demo` makes.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser.conftest import FLAGS, free_port
+from tests.browser.get_chromium import chromium
+
+PROJECT = Path(__file__).resolve().parents[2]
+OUTPUT = PROJECT / "tests" / "browser" / "output"
+PAGES = {"overview": "", "parties": "parties", "causes": "causes", "data_and_method": "data_and_method"}
+LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "narrow": ("light", 390)}
+TALLEST = 6_000
+
+
+def picture(page: Page, address: str, path: str, file: Path) -> None:
+    """The whole page, once its run is over and its charts are drawn."""
+    width = page.viewport_size["width"]
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{address}/{path}")
+    expect(page.locator("h1")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(height + 40, TALLEST)})
+    page.wait_for_timeout(1500)
+    page.screenshot(path=file)
+    print(file.relative_to(PROJECT))
+
+
+def main() -> None:
+    home = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "data" / "demo"
+    OUTPUT.mkdir(exist_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "dashboard.cli",
+        "serve",
+        "--port",
+        str(free_port()),
+        "--marts",
+        str(home / "marts"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
+        address = next(filter(None, (re.search(r"Dashboard: (\S+)", line) for line in server.stdout)))[1]
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        for look, (scheme, width) in LOOKS.items():
+            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 1000})
+            for name, path in PAGES.items():
+                picture(page, address, path, OUTPUT / f"{name}-{look}.png")
+        browser.close()
+        server.terminate()
+
+
+if __name__ == "__main__":
+    main()
