@@ -110,7 +110,9 @@ def waterfall(steps: pl.DataFrame) -> go.Figure:
     for name, number, base, text in zip(names, devices, bases, figure.data[0].text, strict=True):
         figure.add_annotation(x=max(base, base + number), y=name, text=text, showarrow=False, xanchor="left", xshift=4)
     _rows(figure, steps.height)
-    figure.update_xaxes(title="Devices", tickformat=",", range=[0, max(devices, default=0) * 1.1 or 1])
+    figure.update_xaxes(title="Devices", tickformat=",", nticks=5, range=[0, max(devices, default=0) * 1.02 or 1])
+    # Room for the number beside the longest bar, however narrow the page.
+    figure.update_layout(margin_r=64)
     return figure
 
 
