@@ -124,7 +124,7 @@ def serve(marts: Marts, port: Port = PORT) -> None:
     address = f"http://127.0.0.1:{port}"
     refuse_taken_port(port)
     server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py", "--server.port", str(port)],
+        [sys.executable, "-m", "dashboard.server", str(port)],
         cwd=PROJECT,
         env=os.environ | {"PCO_MARTS": str(marts.absolute())},
         stdout=subprocess.DEVNULL,

@@ -10,10 +10,17 @@ from dashboard import reading, words
 from data import reference
 
 
+def _defaults(months: list[str]) -> dict:
+    """Key of a filter -> what it holds when nothing is filtered."""
+    return {"period": (months[0], months[-1]), "type": [], "region": [], "party_role": PARTY_ROLES[0], "party": []}
+
+
 def selection(folder: Path) -> Selection:
     """Draws the filters and returns what they select; each is kept in the URL once it is off its default."""
     counts = reading.counts(folder)
     months = sorted(counts["commissioned_month"].unique())
+    defaults = _defaults(months)
+    _keep_in_address(defaults)
     with st.sidebar:
         st.subheader("Filters")
         first, last = _period(months)
@@ -39,7 +46,7 @@ def selection(folder: Path) -> Selection:
             bind="query-params",
         )
         parties = _parties(folder, counts, role)
-        st.button("Clear the filters", on_click=_clear, args=(months,), width="stretch")
+        st.button("Clear the filters", on_click=_clear, args=(defaults,), width="stretch")
     whole = (first, last) == (months[0], months[-1])
     return Selection(
         first_month=None if whole else first,
@@ -49,6 +56,14 @@ def selection(folder: Path) -> Selection:
         party_role=role,
         parties=tuple(parties),
     )
+
+
+def _keep_in_address(defaults: dict) -> None:
+    """A page that is left before it is drawn loses its filters from the address: setting a value puts it back."""
+    for key, default in defaults.items():
+        value = st.session_state.get(key, default)
+        if value != default and key not in st.query_params:
+            st.session_state[key] = value
 
 
 def _period(months: list[str]) -> tuple[str, str]:
@@ -84,12 +99,10 @@ def _in_order(found: pl.Series, order: tuple[str, ...]) -> list[str]:
     return [value for value in order if value in present]
 
 
-def _clear(months: list[str]) -> None:
-    for key in ("type", "region", "party"):
-        st.session_state[key] = []
-    st.session_state["party_role"] = PARTY_ROLES[0]
-    if len(months) > 1:
-        st.session_state["period"] = (months[0], months[-1])
+def _clear(defaults: dict) -> None:
+    for key, default in defaults.items():
+        if key in st.session_state:
+            st.session_state[key] = default
 
 
 def in_words(chosen: Selection, names: dict[str, str]) -> str:
