@@ -7,7 +7,7 @@ HOME_DIR ?= data/demo
 DEVICES ?= 300000
 PORT ?= 8501
 
-.PHONY: demo setup setup-test test lint bench screenshots lock clean
+.PHONY: demo setup python3-venv setup-test test lint bench screenshots lock clean
 
 demo: setup
 	$(BIN)/pco demo --home $(HOME_DIR) --devices $(DEVICES) --port $(PORT)
@@ -16,10 +16,17 @@ setup: $(VENV)/.installed
 
 setup-test: $(VENV)/.installed-for-tests
 
-# A virtual environment that has pip; a Debian without python3-venv is told what to install.
+# Debian's Python has no venv of its own: as root its package is installed, else it is asked for.
 $(BIN)/python:
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || $(MAKE) --no-print-directory python3-venv
 	@echo "Making the environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Install python3-venv: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+python3-venv:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Python has no venv: installing the system's package python3-venv"; \
+	  apt-get update --quiet && apt-get install --yes --quiet python3-venv; \
+	else echo "Python has no venv. Install it: apt-get install python3-venv" >&2; exit 1; fi
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what requirements.txt pins (a minute or two the first time)"

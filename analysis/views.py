@@ -92,6 +92,12 @@ def overlaps(counts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_several_causes(together: pl.DataFrame) -> int:
+    """Devices, of the frame of `overlaps`, for which two causes or more hold; `unexplained` is no cause."""
+    held = pl.sum_horizontal(pl.col(cause).cast(pl.UInt8) for cause in cause_names() if cause != UNEXPLAINED)
+    return together.filter(held > 1)["reported_failures"].sum()
+
+
 def coverage(counts: pl.DataFrame, column: str, names: dict[str, str]) -> pl.DataFrame:
     """Of each party's Devices due: how many have certificates read, and their own keys read."""
     return by_party(counts, column, names).select(

@@ -1,5 +1,8 @@
 """Frames in, plotly figures out; a figure's colours mean the same on every page."""
 
+from collections.abc import Iterator
+from itertools import groupby
+
 import plotly.graph_objects as go
 import polars as pl
 
@@ -48,16 +51,18 @@ def rates_by_month(table: pl.DataFrame, tolerance: float) -> go.Figure:
     """Reported and actual failure rates by month of commissioning, the actual one with its 95 % interval."""
     figure = _figure(420, hovermode="x unified")
     months = table["commissioned_month"].to_list()
-    band = [*table["actual_high"], *reversed(table["actual_low"])]
-    figure.add_scatter(
-        x=[*months, *reversed(months)],
-        y=band,
-        fill="toself",
-        fillcolor=BAND,
-        line={"width": 0},
-        hoverinfo="skip",
-        name="Actual, 95 % interval",
-    )
+    for place, (run, low, high) in enumerate(_known_runs(table)):
+        figure.add_scatter(
+            x=[*run, *reversed(run)],
+            y=[*high, *reversed(low)],
+            fill="toself",
+            fillcolor=BAND,
+            line={"color": BAND, "width": 1},
+            hoverinfo="skip",
+            name="Actual, 95 % interval",
+            legendgroup="interval",
+            showlegend=place == 0,
+        )
     lines = (("Reported", REPORTED, "solid", "circle"), ("Actual", ACTUAL, "dash", "diamond"))
     for name, colour, dash, symbol in lines:
         figure.add_scatter(
@@ -84,6 +89,15 @@ def rates_by_month(table: pl.DataFrame, tolerance: float) -> go.Figure:
     figure.update_yaxes(title="Share of Devices due", tickformat=".1%", rangemode="tozero")
     figure.update_xaxes(title="Month of commissioning", tickformat="%b %Y", type="date")
     return figure
+
+
+def _known_runs(table: pl.DataFrame) -> Iterator[tuple[list, list, list]]:
+    """Months, low and high of each run of months whose interval is known: a band must not reach over a gap."""
+    rows = table.select("commissioned_month", "actual_low", "actual_high").rows()
+    for known, run in groupby(rows, key=lambda row: row[1] is not None):
+        if known:
+            months, low, high = zip(*run, strict=True)
+            yield list(months), list(low), list(high)
 
 
 def waterfall(steps: pl.DataFrame) -> go.Figure:
@@ -256,7 +270,7 @@ def coverage(table: pl.DataFrame) -> go.Figure:
     figure = _figure(110 + ROW_HEIGHT * max(table.height, 2))
     names = [f"{name} ({due:,})" for name, due in table.select("name", "due").rows()]
     series = (
-        ("Certificates read (verified)", "verified_share", "verified", ACTUAL, "diamond"),
+        ("Judged by certificates (verified)", "verified_share", "verified", ACTUAL, "diamond"),
         ("Device's own keys read", "device_keys_read_share", "device_keys_read", MISSED, "square"),
     )
     for name, share, number, colour, symbol in series:

@@ -66,7 +66,9 @@ def demo(
     """
     extracts, marts = home / "extracts", home / "marts"
     # Written last by the generator: without it the extracts are not whole.
-    if not (extracts / "DEMONSTRATION.json").is_file():
+    if (extracts / "DEMONSTRATION.json").is_file():
+        say(f"The demonstration in {home} is kept as it is; for another, choose another --home")
+    else:
         generate(out=extracts, devices=devices, seed=seed)
     try:
         current(marts)
@@ -152,7 +154,7 @@ def export(
     ] = None,
 ) -> None:
     """Writes a table of the snapshot in use as Parquet, CSV or Excel, by the file's ending."""
-    rows = tables.export(current(marts), table, to, tuple(by.split(",")) if by else ())
+    rows = tables.export(current(marts), table, to, tuple(name.strip() for name in by.split(",")) if by else ())
     say(f"{rows:,} rows of {table} are in {to}")
 
 

@@ -44,6 +44,33 @@ HEADINGS = {
     "step": "Step",
     "devices": "Devices",
     "together": "Causes together",
+    "quarter": "Quarter of commissioning",
+    "overall_rate": "Rate of all together",
+    "standing": "Stands",
+    "low_95": "95 % limit, low",
+    "high_95": "95 % limit, high",
+    "low_998": "99.8 % limit, low",
+    "high_998": "99.8 % limit, high",
+    "peers": "Peers compared",
+    "decile_1": "Peers, 10 % lie below",
+    "decile_2": "Peers, 20 % lie below",
+    "decile_3": "Peers, 30 % lie below",
+    "decile_4": "Peers, 40 % lie below",
+    "decile_5": "Peers, median",
+    "decile_6": "Peers, 60 % lie below",
+    "decile_7": "Peers, 70 % lie below",
+    "decile_8": "Peers, 80 % lie below",
+    "decile_9": "Peers, 90 % lie below",
+    "newly_passed": "Would newly pass",
+    "over_reported_removed": "Over-reported removed",
+    "missed_created": "Missed failures created",
+    "unverified_passed": "Pass unverified",
+    "on_frontier": "On the frontier",
+    "in_set": "In the set",
+    "alone": "Alone, Devices",
+    "in_order": "In the chosen order, Devices",
+    "shapley": "Shapley share, Devices",
+    "evidence": "Evidence asked for",
 }
 SHARES = {
     "reported_failure_rate",
@@ -55,6 +82,12 @@ SHARES = {
     "device_keys_read_share",
     "share",
     "share_of_due",
+    "overall_rate",
+    "low_95",
+    "high_95",
+    "low_998",
+    "high_998",
+    *(f"decile_{tenth}" for tenth in range(1, 10)),
 }
 
 
@@ -88,17 +121,18 @@ def headline(overall: dict) -> str:
 
 
 def overview_sentence(overall: dict) -> str:
-    """How bad it is, in two sentences written from the counts of `rates`."""
+    """How bad it is, in a few sentences written from the counts of `rates`."""
     reported = (
         f"Of {devices(overall['due'])} due, **{count(overall['reported_failures'])} were reported failed**. "
-        f"The certificates of {count(overall['verified'])} of them ({percent(overall['verified_share'])}) were read"
+        f"{count(overall['verified'])} of the Devices due ({percent(overall['verified_share'])}) could be judged by "
+        "their certificates"
     )
     if overall["actual_failure_rate"] is None:
         return f"{reported}, too few to say how many truly are not secure."
     estimate = round(overall["actual_failure_rate"] * overall["due"])
     low, high = percent(overall["actual_low"], 2), percent(overall["actual_high"], 2)
     return (
-        f"{reported}: {count(overall['not_secure'])} are not secure, which makes "
+        f"{reported}: {count(overall['not_secure'])} of those are not secure, which makes "
         f"**about {count(estimate)} of all Devices due** (95{NO_BREAK}% interval {low} to {high}). "
         f"{count(overall['missed_failures'])} of those found were reported passed."
     )
@@ -108,17 +142,23 @@ def tolerance_title(months: pl.DataFrame, tolerance: float) -> str:
     """Which series is over the tolerance, and when; `months` is the frame by month of commissioning."""
     reported = months_over(months, "reported_failure_rate", tolerance)
     actual = months_over(months, "actual_failure_rate", tolerance)
+    known = months["actual_failure_rate"].drop_nulls().len()
+    of_known = f"in {len(actual)} of the {known} in which they are known" if known else "are not known"
+    if known == months.height:
+        of_known = f"in {len(actual)}"
     return (
         f"Reported failures are over the tolerance of {percent(tolerance)} in {len(reported)} of "
-        f"{months.height} months, actual failures in {len(actual)}"
+        f"{months.height} months, actual failures {of_known}"
     )
 
 
 def parties_title(table: pl.DataFrame, dimension: str) -> str:
     """For how many the gap is beyond chance: naming the highest would name whoever is smallest."""
-    apart = table.filter(pl.col("reported_failure_rate") > pl.col("actual_high")).height
+    known = table.filter(pl.col("actual_high").is_not_null())
+    apart = known.filter(pl.col("reported_failure_rate") > pl.col("actual_high")).height
+    whose = "" if known.height == table.height else " whose actual rate is known"
     return (
-        f"By {DIMENSIONS[dimension]}: in {apart} of {table.height} the reported rate lies above "
+        f"By {DIMENSIONS[dimension]}: in {apart} of {known.height}{whose} the reported rate lies above "
         "the whole interval of the actual rate"
     )
 

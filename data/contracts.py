@@ -11,6 +11,8 @@ from importlib.resources import files
 # DuckDB matches a glob once for each entry of a column's dictionary, a regular expression once for each row.
 EUI64_GLOB = "-".join(["[0-9A-F][0-9A-F]"] * 8)
 ERA_STARTS = "2012-01-01"
+# The column in which the reader says which file a row is from; an extra column of a file may have any usual name.
+PATH_READ = "path_that_the_reader_read"
 
 # Contract kind -> the DuckDB type that holds it.
 SQL_TYPE = {
@@ -25,7 +27,16 @@ SQL_TYPE = {
     "flag": "BOOLEAN",
 }
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
-TIMESTAMPS = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE"}
+# DuckDB takes one with nanoseconds and a zone only by way of one with microseconds.
+ZONED_NANOSECONDS = "TIMESTAMPTZ_NS"
+TIMESTAMPS = {
+    "TIMESTAMP",
+    "TIMESTAMP_S",
+    "TIMESTAMP_MS",
+    "TIMESTAMP_NS",
+    "TIMESTAMP WITH TIME ZONE",
+    ZONED_NANOSECONDS,
+}
 # Physical types that hold every value of a kind, so that no value of theirs can be of the wrong kind.
 EXACT = {
     "VARCHAR": {"VARCHAR"},
@@ -78,7 +89,7 @@ class Column:
     def typed(self, physical: str) -> str:
         """SQL of the column's value in the contract's type; null when it is of the wrong kind."""
         if self.is_exact(physical):
-            return f"{self.quoted}::{self.sql_type}"
+            return f"{self.as_stored(physical)}::{self.sql_type}"
         if physical.startswith("DECIMAL") and self.sql_type in ("UBIGINT", "BIGINT"):
             return self._without_loss(physical)
         if physical not in CONVERTIBLE[self.sql_type]:
@@ -103,8 +114,14 @@ class Column:
         return there
 
     def _without_loss(self, physical: str) -> str:
-        there = f"try_cast({self.quoted} as {self.sql_type})"
-        return f"case when try_cast({there} as {physical}) = {self.quoted} then {there} end"
+        stored = self.as_stored(physical)
+        there = f"try_cast({stored} as {self.sql_type})"
+        back = "TIMESTAMP" if physical == ZONED_NANOSECONDS else physical
+        return f"case when try_cast({there} as {back}) = {stored} then {there} end"
+
+    def as_stored(self, physical: str) -> str:
+        """SQL of the file's own value, in a type that DuckDB can work with."""
+        return f"{self.quoted}::timestamptz::timestamp" if physical == ZONED_NANOSECONDS else self.quoted
 
     def as_found(self, physical: str) -> str:
         """SQL of the value as the file has it, for a sample."""
@@ -141,6 +158,8 @@ class Contract:
     grain: str
     columns: tuple[Column, ...]
     own_rules: tuple[Rule, ...] = ()
+    # Rules that no single row can show, with their names and what they say; the build looks for them by itself.
+    rules_of_rows: tuple[Rule, ...] = ()
     optional: bool = False
     time: str = ""
     names: tuple[str, ...] = field(init=False)
@@ -160,10 +179,12 @@ class Contract:
         Binds $files (paths). `source` is a condition on the files' own columns.
         """
         typed = [f"{column.typed(physical[column.name])} as {column.quoted}" for column in self.columns]
-        raw = [f"{c.quoted} as raw_{c.name}" for c in self.columns if not c.is_exact(physical[c.name])]
+        raw = [
+            f"{c.as_stored(physical[c.name])} as raw_{c.name}" for c in self.columns if not c.is_exact(physical[c.name])
+        ]
         return (
-            f"select {', '.join(typed + raw)}, filename as file "
-            f"from read_parquet($files, hive_partitioning = false, filename = true) where {source}"
+            f"select {', '.join(typed + raw)}, {PATH_READ} as file "
+            f"from read_parquet($files, hive_partitioning = false, filename = '{PATH_READ}') where {source}"
         )
 
     def kept_sql(self, physical: dict[str, str], form: dict[str, str]) -> str:
@@ -188,12 +209,6 @@ class Contract:
         return f"to_json({{{found}}})::varchar"
 
 
-# A rule that no single row can show: the build looks for it when the inventory is put together.
-ONE_ROW_A_DEVICE = Rule(
-    "one_row_a_device", "", "The inventory has one row for a Device; two different rows are both quarantined."
-)
-
-
 @cache
 def contracts() -> dict[str, Contract]:
     """Extract name -> its contract, in the order of contracts.toml."""
@@ -207,6 +222,7 @@ def _contract(name: str, block: dict) -> Contract:
         grain=block["grain"],
         columns=tuple(Column(**column) for column in block["columns"]),
         own_rules=tuple(Rule(**rule) for rule in block.get("rules", ())),
+        rules_of_rows=tuple(Rule(sql="", **rule) for rule in block.get("rules_of_rows", ())),
         optional=block.get("optional", False),
         time=block["time"],
     )

@@ -10,7 +10,7 @@ import duckdb
 from data import reference
 from data.contracts import EUI64_GLOB
 
-# Outcomes of an attempt that may have worked; bit n of step_outcomes.outcomes stands for n.
+# Outcomes of an attempt that may have worked.
 SUCCESS, EMPTY, PARTIAL, NO_RESPONSE = 1, 2, 3, 4
 
 
@@ -113,10 +113,6 @@ def _cell_cases() -> str:
 
 def _reference_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("create table cells (cell_no utinyint, remote_party_role text, certificate_usage text)")
-    connection.execute("create table required_cells (device_type text, cell_no utinyint)")
     for row in reference.table("cells"):
         values = [int(row["cell_no"]), row["remote_party_role"], row["certificate_usage"]]
         connection.execute("insert into cells values (?, ?, ?)", values)
-    for device_type, cells in reference.required("cells", "cell_no").items():
-        for cell in cells:
-            connection.execute("insert into required_cells values (?, ?)", [device_type, cell])

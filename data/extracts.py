@@ -89,8 +89,28 @@ def survey(folder: Path) -> Survey:
         for contract in known.values():
             _survey_extract(connection, folder, contract, found)
     if found.problems:
-        raise InputRefused(found.problems)
+        # What is wrong inside the other files is named as well: one try tells all.
+        raise InputRefused(found.problems + unreadable_files(found))
     return found
+
+
+def unreadable_files(found: Survey) -> list[str]:
+    """A line for each surveyed file of which some value cannot be read."""
+    files = [file for files in found.files.values() for file in files]
+    return [problem for file in files if (problem := _what_ails(file))]
+
+
+def _what_ails(file: ExtractFile) -> str | None:
+    """A database of its own a file: an internal error of DuckDB makes the one it happens in unusable."""
+    rows = contracts()[file.extract].typed_sql(dict(file.physical))
+    query = f"select bit_xor(hash(rows)) from ({rows}) as rows"
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        try:
+            connection.execute(query, {"files": [literal_path(file.path)]}).fetchall()
+        except duckdb.Error as reason:
+            return f"{printable(file.name)}: cannot be read as Parquet ({_first_line(reason)})"
+    return None
 
 
 def _survey_extract(connection: duckdb.DuckDBPyConnection, folder: Path, contract: Contract, found: Survey) -> None:
@@ -144,7 +164,7 @@ def _inspect(
 ) -> ExtractFile:
     footer = _footer(path)
     names = footer.schema.to_arrow_schema().names
-    _refuse_twins(names)
+    _refuse_twins(names, contract)
     missing = [column for column in contract.names if column not in names]
     if missing:
         raise ValueError(f"lacks the required column {', '.join(missing)}")
@@ -171,9 +191,10 @@ def _footer(path: Path) -> pq.FileMetaData:
     return footer
 
 
-def _refuse_twins(names: list[str]) -> None:
+def _refuse_twins(names: list[str], contract: Contract) -> None:
+    """Two columns of one name, but for case, cannot be told apart; of columns that are ignored that is no matter."""
     folded = [name.casefold() for name in names]
-    twins = sorted({name for name in names if folded.count(name.casefold()) > 1})
+    twins = sorted({n for n in names if folded.count(n.casefold()) > 1 and n.casefold() in contract.names})
     if twins:
         raise ValueError(f"has columns that differ by case only or stand twice: {', '.join(twins)}")
 

@@ -16,11 +16,12 @@ import polars as pl
 
 from data import duck, reference
 from data.contracts import EUI64_GLOB, Contract, contracts
-from data.extracts import ExtractFile, InputRefused, Survey, literal_path, printable
+from data.extracts import ExtractFile, InputRefused, Survey, literal_path, unreadable_files
 from data.quarantine import BadRowsTable, Quarantine
 
 DEVICES_A_BUCKET = 250_000
-MALFORMED_SPELLED_OUT = 1_000
+# The most values that a query spells out.
+SPELLED_OUT = 1_000
 ROWS_A_BATCH = 8_000_000
 
 # Extract -> (the SELECT that reduces its rows, the column that names the Device).
@@ -151,7 +152,10 @@ class Reduction:
                 try:
                     self._read_batch(contract, number, batch)
                 except duckdb.Error as error:
-                    raise InputRefused(self._unreadable_files(error)) from error
+                    problems = unreadable_files(self.survey)
+                    if not problems:
+                        raise
+                    raise InputRefused(problems) from error
                 done += sum(file.rows for file in batch)
         self.progress("Reading the extracts", total, total)
         if self.as_at is None:
@@ -178,8 +182,8 @@ class Reduction:
             if column.kind not in ("eui", "octets"):
                 continue
             malformed = f"select distinct {column.name} from rows where not {column.name} glob '{EUI64_GLOB}'"
-            found = self._fetch(*rows.query(f"{malformed} limit {MALFORMED_SPELLED_OUT + 1}"))
-            if len(found) <= MALFORMED_SPELLED_OUT:
+            found = self._fetch(*rows.query(f"{malformed} limit {SPELLED_OUT + 1}"))
+            if len(found) <= SPELLED_OUT:
                 form[column.name] = f"not {among(column.name, [value for (value,) in found])}"
         return form
 
@@ -197,9 +201,14 @@ class Reduction:
         select = duck.sql(name)
         query, values = rows.query(select, **({"as_at": self._cut} if "$as_at" in select else {}))
         files = self._write(name, number, query, values)
-        bad = "select suspect_id from read_parquet($files, hive_partitioning = false) where not keeps_contract"
+        bad = (
+            "select distinct suspect_id from read_parquet($files, hive_partitioning = false) "
+            f"where not keeps_contract limit {SPELLED_OUT + 1}"
+        )
         suspects = [device_id for (device_id,) in self._fetch(bad, {"files": files})]
-        return self._bad_rows(rows, among(device, suspects)) if suspects else None
+        # Beyond a few, to look at every row costs less than to spell the Devices out.
+        which = among(device, suspects) if len(suspects) <= SPELLED_OUT else "true"
+        return self._bad_rows(rows, which) if suspects else None
 
     def _write(self, name: str, number: int, reduced: str, values: dict) -> list[str]:
         """Writes the reduced rows by bucket, and returns the files as DuckDB reads them."""
@@ -250,26 +259,6 @@ class Reduction:
             raise InputRefused(["no Response, check or read says when the extracts speak of: give --as-at"])
         return max(self._latest)
 
-    def _unreadable_files(self, error: duckdb.Error) -> list[str]:
-        """Reads every file alone to name each that fails; the error itself when none does."""
-        files = [file for name in self.survey.files for file in self.survey.files[name]]
-        problems = [problem for file in files if (problem := self._what_ails(file))]
-        if not problems:
-            raise error
-        return problems
-
-    def _what_ails(self, file: ExtractFile) -> str | None:
-        """A database of its own a file: an internal error of DuckDB makes the one it happens in unusable."""
-        rows = Rows(contracts()[file.extract], [file], self.build_start)
-        query, values = rows.query("select bit_xor(hash(rows)) from rows")
-        with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            try:
-                connection.execute(query, values).fetchall()
-            except duckdb.Error as reason:
-                return f"{printable(file.name)}: cannot be read as Parquet ({str(reason).splitlines()[0]})"
-        return None
-
     def _quarantine_conflicting_devices(self) -> None:
         """Finds the Devices with more than one inventory row (table `repeated_devices`), and those in conflict."""
         found = "create table repeated_devices (device_key ubigint, is_in_conflict boolean)"
@@ -281,7 +270,7 @@ class Reduction:
         keys = self._fetch("select device_key from repeated_devices where is_in_conflict")
         for batch in self.survey.batches("devices", ROWS_A_BATCH) if keys else ():
             rows = Rows(contracts()["devices"], batch, self.build_start)
-            source = among("device_id", [duis_form(key) for (key,) in keys])
+            source = among("device_id", [duis_form(key) for (key,) in keys]) if len(keys) <= SPELLED_OUT else "true"
             query, values = rows.query(rows.fill(duck.sql("rows_of_conflicting_devices")), source)
             self.quarantine.add(BadRowsTable(self.connection, query, values).summary("devices", rows.names))
 

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from builds import ROW, march, pco, pco_build
 
-from data.contracts import ONE_ROW_A_DEVICE, contracts
+from data import reduction
+from data.contracts import contracts
 from data.export import outcomes_frame
 from data.marts import current
 
@@ -297,7 +298,7 @@ def test_different_rows_of_one_device_are_all_quarantined(tmp_path, name, apart)
     found = Counter()
     for (_, _, rule), count in quarantine_of(folders).items():
         found[rule] += count
-    assert found[ONE_ROW_A_DEVICE.name] == status_of(folders)["extracts"]["devices"]["quarantined"] == bad
+    assert found["one_row_a_device"] == status_of(folders)["extracts"]["devices"]["quarantined"] == bad
     assert (builds.eui(9) in outcomes(folders)) == (bad == 0)
     assert builds.eui(1) in outcomes(folders)
 
@@ -557,6 +558,29 @@ def test_every_bad_file_is_named(spoilt):
             ("parties/part-0.parquet", "cannot be read"),
         ],
     )
+
+
+def test_files_that_are_bad_in_different_ways_are_all_named_at_once(spoilt):
+    without_a_column(spoilt.extracts / "dsp_checks" / "part-0.parquet")
+    with_a_broken_page(spoilt.extracts / "credential_reads" / "part-1.parquet")
+    refused(
+        spoilt,
+        [("dsp_checks/part-0.parquet", "lacks"), ("credential_reads/part-1.parquet", "cannot be read as Parquet")],
+    )
+
+
+def test_many_bad_rows_are_counted_without_being_spelled_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(reduction, "SPELLED_OUT", 2)
+    extracts = builds.secure_devices(range(1, 9))
+    extracts["dsp_checks"] = [row | {"device_id": row["device_id"].lower()} for row in extracts["dsp_checks"]]
+    extracts["devices"] += [row | {"model": "another"} for row in extracts["devices"][:5]]
+    folders = builds.folders(tmp_path, extracts)
+    assert pco_build(folders).status == 0
+    counts = status_of(folders)["extracts"]
+    assert {name: counts[name]["quarantined"] for name in ("dsp_checks", "devices")} == {
+        "dsp_checks": 16,
+        "devices": 10,
+    }
 
 
 def test_every_file_with_a_broken_page_is_named(spoilt):

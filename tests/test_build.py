@@ -195,6 +195,17 @@ def times_with_a_zone(table):
     return cast(table, pa.types.is_timestamp, pa.timestamp("us", "Asia/Tokyo"))
 
 
+def times_in_nanoseconds_with_a_zone(table):
+    return cast(times_in_nanoseconds(table), pa.types.is_timestamp, pa.timestamp("ns", "Europe/London"))
+
+
+def with_columns_named_as_the_reader_names_its_own(table):
+    names = ("filename", "file", "month", "bucket", "keeps_contract", "Note", "note")
+    for name in names:
+        table = table.append_column(name, pa.array(["x"] * table.num_rows))
+    return table
+
+
 def times_as_text(table):
     """The same instants by a clock five and a half hours ahead."""
     clock = timezone(timedelta(hours=5, minutes=30))
@@ -210,6 +221,13 @@ def times_as_text(table):
 
 def dates_as_times(table):
     return cast(table, pa.types.is_date, pa.timestamp("us"))
+
+
+def registrations_as_zoned_nanoseconds(table):
+    """Only the spells have dates, and they have no times."""
+    if "effective_from" not in table.column_names:
+        return table
+    return cast(dates_as_times(table), pa.types.is_timestamp, pa.timestamp("ns", "UTC"))
 
 
 def numbers_as_text(table):
@@ -233,8 +251,11 @@ CHANGES = [
     text_as_octets,
     times_in_nanoseconds,
     times_with_a_zone,
+    times_in_nanoseconds_with_a_zone,
+    with_columns_named_as_the_reader_names_its_own,
     times_as_text,
     dates_as_times,
+    registrations_as_zoned_nanoseconds,
     numbers_as_text,
     numbers_as_decimals,
     flags_as_text,

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis import tables
+from analysis import tables, views
 from analysis.selection import Selection, select
 from dashboard import charts, words
+from data.export import outcomes_frame
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 PAGES = {
@@ -156,6 +157,41 @@ def luminance(colour):
     channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def by_month(*rows):
+    columns = ["commissioned_month", "reported_failure_rate", "actual_failure_rate", "actual_low", "actual_high"]
+    counted = {"due": 100, "reported_failures": 8, "verified": 90, "not_secure": 1}
+    return pl.DataFrame(
+        rows, dict.fromkeys(columns[:1], pl.String) | dict.fromkeys(columns[1:], pl.Float64), orient="row"
+    ).with_columns(pl.lit(value).alias(name) for name, value in counted.items())
+
+
+def test_the_band_does_not_reach_over_a_month_whose_rate_is_not_known():
+    table = by_month(
+        ("2020-01", 0.08, 0.01, 0.005, 0.02),
+        ("2020-02", 0.08, 0.02, 0.010, 0.03),
+        ("2020-03", 0.08, None, None, None),
+        ("2020-04", 0.08, 0.03, 0.020, 0.04),
+    )
+    bands = [trace for trace in charts.rates_by_month(table, 0.03).data if trace.fill == "toself"]
+    assert [list(band.x) for band in bands] == [["2020-01", "2020-02", "2020-02", "2020-01"], ["2020-04", "2020-04"]]
+    assert [list(band.y) for band in bands] == [[0.02, 0.03, 0.010, 0.005], [0.04, 0.020]]
+
+
+def test_an_unknown_actual_rate_is_not_said_to_be_within_tolerance():
+    unknown = by_month(("2020-01", 0.08, None, None, None))
+    assert words.tolerance_title(unknown, 0.03).endswith("in 1 of 1 months, actual failures are not known")
+    half = by_month(("2020-01", 0.08, None, None, None), ("2020-02", 0.01, 0.01, 0.0, 0.02))
+    assert words.tolerance_title(half, 0.03).endswith(
+        "in 1 of 2 months, actual failures in 0 of the 1 in which they are known"
+    )
+
+
+def test_unexplained_is_no_cause_that_comes_together_with_another(demonstration):
+    together = views.overlaps(demonstration.frame("counts"))
+    several = outcomes_frame(demonstration).filter(pl.col("causes").list.len() > 1).height
+    assert views.with_several_causes(together) == several > 0
 
 
 def test_a_selection_keeps_only_what_it_names(demonstration):

@@ -37,11 +37,11 @@ cards.card(
     "Devices reported failed for the cause, of all Devices due that were commissioned in the month.",
 )
 together = views.overlaps(counts)
-alone = together.filter(~together["together"].str.contains("; "))["reported_failures"].sum()
+several = views.with_several_causes(together)
 cards.card(
     view,
     "overlaps",
-    f"{words.count(reported - alone)} of {words.count(reported)} reported failures have more than one cause",
+    f"{words.count(several)} of {words.count(reported)} reported failures have more than one cause",
     charts.overlaps(together),
     together,
     "Each column is a set of causes that hold together for a Device's unmet checks; filled dots name them.",

@@ -61,7 +61,7 @@ if not table.is_empty():
     cards.card(
         view,
         "coverage",
-        f"The certificates of {words.percent(verified / due)} of Devices due were read "
+        f"{words.percent(verified / due)} of Devices due could be judged by their certificates "
         f"({words.count(verified)} of {words.count(due)})",
         charts.coverage(table),
         table,
@@ -83,6 +83,15 @@ cards.show_text(pl.DataFrame(reference.table("response_codes")))
 st.subheader("What each extract must hold")
 for contract in contracts().values():
     with st.expander(f"{contract.extract}: one row per {contract.grain}"):
-        cards.show_text(pl.DataFrame([{"rule": rule.name, "says": rule.says} for rule in contract.rules()]))
+        cards.show_text(
+            pl.DataFrame(
+                [
+                    {"column": column.name, "holds": column.kind, "may be empty": "yes" if column.optional else "no"}
+                    for column in contract.columns
+                ]
+            )
+        )
+        rules = [*contract.rules(), *contract.rules_of_rows]
+        cards.show_text(pl.DataFrame([{"rule": rule.name, "says": rule.says} for rule in rules]))
 st.header("Glossary", anchor="glossary")
 cards.show_text(pl.DataFrame(reference.table("glossary")))

@@ -13,7 +13,6 @@ from data.estate.rows import Gathered, Rows
 CHECKS = {"device": "i4", "check": "i1", "checked": "i8", "passed": "?"}
 CHECK_NAMES = ["communicating", "recovery_cell"]
 COMMUNICATING, RECOVERY_CELL = 0, 1
-INCIDENTS = {"device": "i4", "raised": "i8", "closed": "i8", "resolution": "i1"}
 RESOLUTIONS = [
     "Device found to hold the right certificates; no action taken",
     "Certificates replaced",

@@ -5,3 +5,6 @@ select
     $sample as sample,
     keeps_contract as is_new
 from rows
+where
+    is_eui(device_id)
+    and eui_key(device_id) in (select device_key from repeated_devices where is_in_conflict)
