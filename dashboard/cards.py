@@ -1,8 +1,9 @@
 """A chart with its title, the same data as a table, and the file of it."""
 
 import hashlib
-import io
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import plotly.graph_objects as go
 import polars as pl
@@ -83,9 +84,10 @@ def as_csv(table: pl.DataFrame) -> bytes:
 
 
 def as_xlsx(table: pl.DataFrame) -> bytes:
-    file = io.BytesIO()
-    write_sheet([table], file, "data")
-    return file.getvalue()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "data.xlsx"
+        write_sheet([table], file, "data")
+        return file.read_bytes()
 
 
 def nothing_selected() -> None:

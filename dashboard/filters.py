@@ -94,6 +94,31 @@ def _parties(folder: Path, counts: pl.DataFrame, role: str) -> list[str]:
     return chosen
 
 
+def one_party(folder: Path, chosen: Selection, with_due: pl.Series) -> str | None:
+    """The party that a page is about, of those that the filters name; None when the estate names none.
+
+    Opens on the largest of the estate that has Devices due; one that has none under these filters may still be picked,
+    so that changing a filter never puts another party in its place.
+    """
+    names = reading.party_names(folder)
+    role = chosen.party_role
+    of_role = reading.counts(folder).filter(pl.col(role).is_not_null()).group_by(role).agg(pl.col("devices").sum())
+    by_size = of_role.sort("devices", role, descending=[True, False])[role].to_list()
+    options = [party for party in by_size if not chosen.parties or party in chosen.parties]
+    first = next((place for place, party in enumerate(options) if party in with_due), 0)
+    if options:
+        _keep_in_address({"one_party": options[first]})
+    return st.selectbox(
+        words.DIMENSIONS[role],
+        options,
+        index=first,
+        format_func=lambda party: names.get(party, party),
+        key="one_party",
+        bind="query-params",
+        help="Largest first; type to search. *Party is the*, in the filters, says in which role.",
+    )
+
+
 def _in_order(found: pl.Series, order: tuple[str, ...]) -> list[str]:
     present = set(found)
     return [value for value in order if value in present]

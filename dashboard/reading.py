@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
+from analysis.devices import to_act_on
 from analysis.selection import Selection, select
 from data.marts import Snapshot, current, snapshots
 
@@ -51,3 +52,9 @@ def party_names(folder: Path) -> dict[str, str]:
     shared = pl.col("name").is_duplicated()
     name = pl.when(shared).then(pl.format("{} ({})", "name", "party_id")).otherwise("name")
     return dict(table.select("party_id", name).rows())
+
+
+@st.cache_data(max_entries=64, ttl=3600, show_spinner="Looking for Devices to act on")
+def devices_to_act_on(folder: Path, selection: Selection) -> pl.DataFrame:
+    """At most as many Devices as a page shows; nothing else of the table of outcomes is held."""
+    return to_act_on(pl.scan_parquet(sorted(folder.glob("outcomes-*.parquet")), glob=False), selection)

@@ -15,7 +15,9 @@ st.set_page_config(page_title="Post Commissioning Outcomes", page_icon=ICON, lay
 PAGES = [
     st.Page("app_pages/overview.py", title="Overview", icon=":material/monitoring:", default=True),
     st.Page("app_pages/parties.py", title="Parties", icon=":material/groups:"),
+    st.Page("app_pages/party.py", title="One party", icon=":material/person:"),
     st.Page("app_pages/causes.py", title="Causes", icon=":material/account_tree:"),
+    st.Page("app_pages/criteria.py", title="Criteria", icon=":material/rule:"),
     st.Page("app_pages/data_and_method.py", title="Data and method", icon=":material/fact_check:"),
 ]
 page = st.navigation(PAGES)

@@ -22,6 +22,8 @@ DIMENSIONS = {
 HEADINGS = {
     "commissioned_month": "Month of commissioning",
     "name": "Name",
+    "device_id": "Device",
+    "csp_region": "CSP region",
     "due": "Devices due",
     "reported_failures": "Reported failed",
     "verified": "Verified",

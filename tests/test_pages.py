@@ -15,7 +15,9 @@ APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 PAGES = {
     "Overview": None,
     "Parties": "app_pages/parties.py",
+    "One party": "app_pages/party.py",
     "Causes": "app_pages/causes.py",
+    "Criteria": "app_pages/criteria.py",
     "Data and method": "app_pages/data_and_method.py",
 }
 

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from analysis import views
-from dashboard import cards, charts, reading, words
+from analysis import peers, views
+from analysis.funnel import funnel
+from dashboard import cards, charts, charts_parties, reading, words, words_parties
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
@@ -30,3 +31,23 @@ cards.card(
     "Sorted by reported rate; Devices due in brackets. A party with few Devices due may have a high or low rate by "
     "chance alone: look at its interval.",
 )
+standings = funnel(table)
+cards.card(
+    view,
+    "funnel",
+    words_parties.funnel_title(standings, dimension),
+    charts_parties.funnel(standings),
+    standings,
+    words_parties.FUNNEL_HOW,
+)
+largest = peers.largest(table, dimension)
+if not largest.is_empty():
+    quarters = peers.of_parties(peers.by_quarter(counts, dimension), dimension, largest)
+    cards.card(
+        view,
+        "quarters",
+        words_parties.multiples_title(largest, table),
+        charts_parties.small_multiples(quarters),
+        quarters,
+        words_parties.MULTIPLES_HOW,
+    )

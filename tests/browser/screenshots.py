@@ -15,7 +15,7 @@ from tests.browser.get_chromium import chromium
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTPUT = PROJECT / "tests" / "browser" / "output"
-PAGES = {"overview": "", "parties": "parties", "causes": "causes", "data_and_method": "data_and_method"}
+PAGES = {"overview": ""} | {name: name for name in ("parties", "party", "causes", "criteria", "data_and_method")}
 LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "narrow": ("light", 390)}
 TALLEST = 6_000
 

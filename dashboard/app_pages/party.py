@@ -1,0 +1,71 @@
+"""One party: how does it stand, and what is behind its reported failures?"""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from analysis import peers, views
+from analysis.devices import count_to_act_on
+from analysis.funnel import funnel
+from dashboard import cards, charts, charts_parties, filters, reading, words_parties
+
+view = st.session_state["view"]
+snapshot, role = view.snapshot, view.selection.party_role
+names = reading.party_names(snapshot.folder)
+
+st.title("One party")
+everyone = reading.selected_counts(snapshot.folder, replace(view.selection, parties=()))
+standings = funnel(views.by_party(everyone, role, names))
+party = filters.one_party(snapshot.folder, view.selection, standings[role])
+own_row = standings.filter(standings[role] == party)
+if own_row.is_empty():
+    cards.nothing_selected()
+    st.stop()
+
+name = own_row["name"][0]
+only = replace(view.selection, parties=(party,))
+view = cards.View(snapshot, only, filters.in_words(only, names))
+st.header(name, anchor="standing")
+st.markdown(words_parties.party_sentence(own_row.row(0, named=True)))
+
+trend = peers.beside_peers(peers.by_quarter(everyone, role), role, party)
+cards.card(
+    view,
+    "beside-peers",
+    words_parties.peers_title(name, trend),
+    charts_parties.peers(trend, name),
+    trend,
+    words_parties.PEERS_HOW,
+)
+own = reading.selected_counts(snapshot.folder, only)
+by_cause = views.cause_table(own)
+if by_cause["reported_failures"].sum():
+    cards.card(
+        view,
+        "party-causes",
+        words_parties.causes_title(by_cause),
+        charts.cause_bars(by_cause),
+        by_cause.drop("cause"),
+        "Every reported failure has one cause, the first that holds; what each means is on the Causes page.",
+    )
+else:
+    st.success("None of its Devices due was reported failed.")
+models = views.by_party(own, "model", {})
+cards.card(
+    view,
+    "party-models",
+    words_parties.models_title(models),
+    charts.dumbbell(models),
+    models,
+    words_parties.MODELS_HOW,
+)
+
+found = count_to_act_on(own)
+if found:
+    listed = reading.devices_to_act_on(snapshot.folder, only)
+    with st.container(border=True):
+        due = own_row["due"][0]
+        st.subheader(words_parties.to_act_on_title(found, due, listed.height), anchor="to-act-on")
+        cards.show_table(listed)
+        cards.downloads(view, "to-act-on", listed)
+        st.caption(f"{words_parties.TO_ACT_ON_HOW} {view.made()} Devices: {view.in_words}.")
