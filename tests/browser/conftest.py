@@ -4,7 +4,9 @@ import socket
 import subprocess
 import sys
 
+import polars as pl
 import pytest
+from builds import pco
 from playwright.sync_api import sync_playwright
 
 from tests.browser.get_chromium import chromium
@@ -47,6 +49,19 @@ def browser():
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def exported(demonstration_home, tmp_path_factory):
+    """Runs `pco export` and reads the file back."""
+
+    def export(table, *options):
+        file = tmp_path_factory.mktemp("exported") / f"{table}.parquet"
+        ran = pco("export", table, "--marts", demonstration_home / "marts", "--to", file, *options)
+        assert (ran.status, ran.err) == (0, "")
+        return pl.read_parquet(file)
+
+    return export
 
 
 @pytest.fixture

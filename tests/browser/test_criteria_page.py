@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import exported, metric, opened, settled  # noqa: F401 (a fixture)
+from tests.browser.test_dashboard import metric, opened, settled
 
 pytestmark = pytest.mark.browser
 CHOSEN = ("accept_handover", "accept_timeout")
@@ -19,7 +19,7 @@ def figures(page):
     return {name: metric(page, name) for name in ("Over-reported left", "Missed failures created")}
 
 
-def test_a_set_chosen_by_keyboard_is_in_the_address_and_opens_in_a_new_browser(page, address, exported, browser):  # noqa: F811
+def test_a_set_chosen_by_keyboard_is_in_the_address_and_opens_in_a_new_browser(page, address, exported, browser):
     table = exported("amendments")
     wanted, in_force = row(table, list(CHOSEN), False), row(table, [], False)
     opened(page, address, "criteria")

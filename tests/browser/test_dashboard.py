@@ -5,7 +5,6 @@ from urllib.parse import parse_qs, urlparse
 
 import polars as pl
 import pytest
-from builds import pco
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -17,19 +16,6 @@ PAGES = {
     "criteria": "Criteria",
     "data_and_method": "Data and method",
 }
-
-
-@pytest.fixture(scope="session")
-def exported(demonstration_home, tmp_path_factory):
-    """Runs `pco export` and reads the file back."""
-
-    def export(table, *options):
-        file = tmp_path_factory.mktemp("exported") / f"{table}.parquet"
-        ran = pco("export", table, "--marts", demonstration_home / "marts", "--to", file, *options)
-        assert (ran.status, ran.err) == (0, "")
-        return pl.read_parquet(file)
-
-    return export
 
 
 def opened(page, address, path=""):
