@@ -30,7 +30,8 @@ ROW_HEIGHT = 26
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "toImage"], "locale": "en-GB"}
 
 
-def _figure(height: int, hovermode: str = "closest", **layout) -> go.Figure:
+def blank_figure(height: int, hovermode: str = "closest", **layout) -> go.Figure:
+    """A figure without traces, with the margins and legend that all charts share; height in pixels."""
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -49,7 +50,7 @@ def _rows(figure: go.Figure, rows: int) -> None:
 
 def rates_by_month(table: pl.DataFrame, tolerance: float) -> go.Figure:
     """Reported and actual failure rates by month of commissioning, the actual one with its 95 % interval."""
-    figure = _figure(420, hovermode="x unified")
+    figure = blank_figure(420, hovermode="x unified")
     months = table["commissioned_month"].to_list()
     for place, (run, low, high) in enumerate(_known_runs(table)):
         figure.add_scatter(
@@ -102,7 +103,7 @@ def _known_runs(table: pl.DataFrame) -> Iterator[tuple[list, list, list]]:
 
 def waterfall(steps: pl.DataFrame) -> go.Figure:
     """From reported failures down to the Devices found not secure, a row a step."""
-    figure = _figure(90 + 34 * steps.height, showlegend=False)
+    figure = blank_figure(90 + 34 * steps.height, showlegend=False)
     names, devices = steps["step"].to_list(), steps["devices"].to_list()
     level, bases = 0, []
     for number, kind in steps.select("devices", "kind").rows():
@@ -132,7 +133,7 @@ def waterfall(steps: pl.DataFrame) -> go.Figure:
 
 def dumbbell(table: pl.DataFrame) -> go.Figure:
     """Each party's reported and actual rate on one line, with the 95 % interval of the actual rate."""
-    figure = _figure(110 + ROW_HEIGHT * max(table.height, 2))
+    figure = blank_figure(110 + ROW_HEIGHT * max(table.height, 2))
     names = [f"{name} ({due:,})" for name, due in table.select("name", "due").rows()]
     reported, actual = table["reported_failure_rate"].to_list(), table["actual_failure_rate"].to_list()
     between = [x for low, high in zip(actual, reported, strict=True) for x in (low, high, None)]
@@ -181,7 +182,7 @@ def _apart(high: pl.Series, low: pl.Series) -> list[float | None]:
 
 def cause_bars(table: pl.DataFrame) -> go.Figure:
     """Reported failures of each cause by what the certificates say."""
-    figure = _figure(320, barmode="stack")
+    figure = blank_figure(320, barmode="stack")
     parts = (
         ("Over-reported (secure)", "over_reported", OVER_REPORTED, ""),
         ("Confirmed (not secure)", "confirmed_failures", ACTUAL, "/"),
@@ -203,7 +204,7 @@ def cause_bars(table: pl.DataFrame) -> go.Figure:
 
 def cause_trend(table: pl.DataFrame) -> go.Figure:
     """Reported failures by cause as a share of the Devices due, by month of commissioning."""
-    figure = _figure(420, hovermode="x unified")
+    figure = blank_figure(420, hovermode="x unified")
     for cause in cause_names():
         of_cause = table.filter(pl.col("cause") == cause)
         figure.add_scatter(
@@ -225,7 +226,7 @@ def overlaps(table: pl.DataFrame) -> go.Figure:
     """Which causes come together: a column a combination, its Devices above, its causes as dots below."""
     names = list(cause_names())
     places = list(range(table.height))
-    figure = _figure(220 + ROW_HEIGHT * len(names), showlegend=False)
+    figure = blank_figure(220 + ROW_HEIGHT * len(names), showlegend=False)
     figure.update_layout(yaxis={"domain": [0.45, 1]}, yaxis2={"domain": [0, 0.4]}, xaxis={"anchor": "y2"})
     figure.add_bar(
         x=places,
@@ -267,7 +268,7 @@ def overlaps(table: pl.DataFrame) -> go.Figure:
 
 def coverage(table: pl.DataFrame) -> go.Figure:
     """Share of each party's Devices due whose certificates, and whose own keys, were read."""
-    figure = _figure(110 + ROW_HEIGHT * max(table.height, 2))
+    figure = blank_figure(110 + ROW_HEIGHT * max(table.height, 2))
     names = [f"{name} ({due:,})" for name, due in table.select("name", "due").rows()]
     series = (
         ("Judged by certificates (verified)", "verified_share", "verified", ACTUAL, "diamond"),

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from dashboard.charts import ACTUAL, MISSED, OVER_REPORTED, UNVERIFIED, _figure
+from dashboard.charts import ACTUAL, MISSED, OVER_REPORTED, UNVERIFIED, blank_figure
 
 # Column of `steps`, sign of its change, the colour that the verdict has on every page.
 PANELS = (
@@ -30,7 +30,7 @@ FEWEST = 4
 def _two_panels(rows: int, top: int) -> go.Figure:
     """Two panels of `rows` rows each, one above the other, as a narrow page has no room side by side."""
     height = top + 2 * (ROW * rows + GAP)
-    figure = _figure(height, barmode="overlay")
+    figure = blank_figure(height, barmode="overlay")
     gap = GAP / (height - top)
     figure.update_layout(
         margin={"t": top, "r": 64},
@@ -125,7 +125,7 @@ def frontier(table: pl.DataFrame, chosen: dict) -> go.Figure:
 
     `letters` names a set in the picture, `set` in the words of the hover.
     """
-    figure = _figure(460)
+    figure = blank_figure(460)
     figure.update_layout(margin={"t": 80})
     best = table.filter(~pl.col("evidence") & pl.col("on_frontier")).sort("over_reported_removed", "missed_created")
     figure.add_scatter(

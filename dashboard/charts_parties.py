@@ -8,8 +8,7 @@ import polars as pl
 
 from analysis.funnel import INSIDE, OUTSIDE_95, OUTSIDE_998, curve
 from analysis.peers import DECILES, FEWEST_DUE
-from dashboard.charts import ACTUAL, BAND, REPORTED, UNVERIFIED
-from dashboard.charts import _figure as blank
+from dashboard.charts import ACTUAL, BAND, REPORTED, UNVERIFIED, blank_figure
 
 # No verdict's colours, as a standing is none; each has 3:1 contrast against the light and the dark page.
 STANDING_COLOURS = {INSIDE: "#5F7A8C", OUTSIDE_95: "#8A63D2", OUTSIDE_998: "#D6336C"}
@@ -35,7 +34,7 @@ class Label(NamedTuple):
 
 def funnel(table: pl.DataFrame) -> go.Figure:
     """Reported rate against Devices due, with the exact limits of chance around the overall rate."""
-    figure = blank(560)
+    figure = blank_figure(560)
     figure.update_layout(legend={"traceorder": "reversed"})
     _limit_lines(figure, table)
     top = _top(table)
@@ -167,7 +166,7 @@ def small_multiples(quarters: pl.DataFrame) -> go.Figure:
     steady = quarters if steady.is_empty() else steady
     highest = max(steady["reported_failure_rate"].max(), steady["actual_failure_rate"].max() or 0)
     top = min(max(highest * 1.08, 0.01), 1.02)
-    figure = blank(90 + PANEL_HEIGHT * down, hovermode="x unified")
+    figure = blank_figure(90 + PANEL_HEIGHT * down, hovermode="x unified")
     layout, traces = {"margin_t": 60, "legend_y": 1 + 26 / (PANEL_HEIGHT * down), "annotations": []}, []
     for panel, name in enumerate(names):
         row, column = divmod(panel, PANELS_ACROSS)
@@ -263,7 +262,7 @@ def _band(days: list[str], low: list[float | None], high: list[float | None]) ->
 
 def peers(table: pl.DataFrame, name: str) -> go.Figure:
     """One party's reported rate by quarter over the deciles of its peers."""
-    figure = blank(440, hovermode="x unified")
+    figure = blank_figure(440, hovermode="x unified")
     days = [_first_day(quarter) for quarter in table["quarter"]]
     for decile in DECILES:
         is_median = decile == "decile_5"
