@@ -81,12 +81,11 @@ def rates_by_month(table: pl.DataFrame, tolerance: float) -> go.Figure:
                 else " (%{customdata[1]:,} found in %{customdata[2]:,} verified)"
             ),
         )
-    figure.add_hline(
-        y=tolerance,
-        line={"color": TOLERANCE, "dash": "dot", "width": 2},
-        annotation={"text": f"Tolerance (a parameter): {tolerance:.1%}", "font": {"color": TOLERANCE}},
-        annotation_position="top right",
-    )
+    line = {"color": TOLERANCE, "dash": "dot", "width": 2}
+    figure.add_hline(y=tolerance, line=line)
+    # Named in the legend, as a label on the line would lie over the data of a small selection.
+    named = f"Tolerance (a parameter): {tolerance:.1%}"
+    figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=named, hoverinfo="skip")
     figure.update_yaxes(title="Share of Devices due", tickformat=".1%", rangemode="tozero")
     figure.update_xaxes(title="Month of commissioning", tickformat="%b %Y", type="date")
     return figure

@@ -44,8 +44,8 @@ cards.card(
     words.tolerance_title(months, tolerance),
     charts.rates_by_month(months, tolerance),
     months,
-    "Reported: Devices reported failed of Devices due. Actual: estimated from the Devices that their "
-    "certificates could judge, weighted to all Devices due; the band is its 95 % interval.",
+    "Reported: Devices reported failed of Devices due. Actual: estimated from the Devices that could "
+    "be judged by their certificates, weighted to all Devices due; the band is its 95 % interval.",
 )
 steps = views.waterfall(counts)
 cards.card(
