@@ -41,7 +41,7 @@ def _every_check_when(condition: pl.Expr) -> pl.Expr:
 
 # The closed vocabulary of causes.toml: the set of checks at which the condition holds, as bits.
 CONDITIONS = {
-    "handed_over": _every_check_when(pl.col("handed_over")),
+    "handed_over": _every_check_when(pl.col("network_operator_handover_met_at").is_not_null()),
     "empty_status": pl.col("empty_checks"),
     "no_response": pl.col("unanswered_checks"),
     "changed_supplier": _every_check_when(pl.col("changed_supplier_at").is_not_null()),

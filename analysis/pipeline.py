@@ -63,6 +63,8 @@ COUNTED_BY = (
     "unmet",
     "signature",
 )
+# What a Device's own page shows beside its outcome.
+EVIDENCE_KEPT = ("attempts", "passed_checks", "cell_reads", "spells", "device_certificates")
 FINDINGS = {
     ("failed", "secure"): "over_reported",
     ("failed", "not_secure"): "confirmed_failure",
@@ -121,6 +123,7 @@ def build(
                 draft.write("outcomes", outcomes.select(OUTCOMES), number)
                 draft.write("counts", _counts(outcomes), number)
             _write_small_tables(draft, reduction)
+            draft.keep_evidence(reduction.work, EVIDENCE_KEPT)
             manifest = _manifest(extracts, found, reduction, parameters, build_start)
         finally:
             reduction.close()
@@ -137,6 +140,7 @@ def _write_small_tables(draft: Draft, reduction: Reduction) -> None:
     draft.write("quarantine", reduction.quarantine.frame())
     draft.write("unrecognised", reduction.unrecognised.frame())
     draft.write("parties", reduction.parties())
+    draft.write("cell_contents", reduction.cell_contents())
     if reduction.survey.files.get("incidents"):
         draft.write("incidents", reduction.incidents())
 
@@ -159,6 +163,7 @@ def _manifest(
     return {
         "as_at": reduction.as_at.isoformat(),
         "as_at_is_given": parameters.as_at is not None,
+        "buckets": reduction.buckets,
         "grace_days": parameters.grace_days,
         "most_quarantined": parameters.most_quarantined,
         "build_started_at": build_start.isoformat(),

@@ -10,8 +10,9 @@ import duckdb
 from data import reference
 from data.contracts import EUI64_GLOB
 
-# Outcomes of an attempt that may have worked.
-SUCCESS, EMPTY, PARTIAL, NO_RESPONSE = 1, 2, 3, 4
+# Outcomes of an attempt; all but OTHER may have worked.
+SUCCESS, EMPTY, PARTIAL, NO_RESPONSE, OTHER = 1, 2, 3, 4, 5
+OUTCOMES = {SUCCESS: "success", EMPTY: "empty", PARTIAL: "partial", NO_RESPONSE: "no_response", OTHER: "other"}
 
 
 @cache
@@ -53,9 +54,12 @@ def _functions() -> list[str]:
         f"create macro is_eui(text) as text is not null and text glob '{EUI64_GLOB}'",
         # A UUID is 128 bits of hex that may hold hyphens: the quickest exact reading of an EUI-64.
         "create macro eui_key(eui) as try_cast('0000000000000000' || eui as uuid)::uhugeint::ubigint",
+        # Spread by the bits of the key alone, so that a reader finds the bucket whatever its version of DuckDB.
+        "create macro bucket_of(key, buckets) as (xor(xor(key, key >> 17), key >> 34) % buckets)::integer",
         f"create macro step_of(srv, credential_type, remote_party_role) as {_step_cases()}",
         f"create macro dsp_check_of(dsp_check) as {_dsp_check_cases()}",
         f"create macro outcome_of(response_code, execution_status) as {_outcome_cases()}",
+        f"create macro outcome_no(outcome) as {_cases([(f'outcome = {quoted(n)}', no) for no, n in OUTCOMES.items()])}",
         f"create macro cell_of(remote_party_role, certificate_usage) as {_cell_cases()}",
         # 64 bits stand for what a read found; two different contents of a party's cell with one hash are refused.
         "create macro content_of(status_code, subject, key_identifier) as hash(status_code, subject, key_identifier)",

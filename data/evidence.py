@@ -88,16 +88,17 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     inventory = _fetch(reduction, query, scope | reduction.files(bucket, "inventory_rows"))
     devices = inventory.sort("device_key").with_row_index("device_no")
     # A default as_at is known only after the spells were reduced, and may be earlier than the start of some.
-    spells = _rows_of(reduction, bucket, "spells", devices).filter(pl.col("effective_from") <= reduction.as_at.date())
+    spells = _rows_of(reduction, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
+    spells = spells.filter(pl.col("effective_from") <= reduction.as_at.date())
     devices = with_suppliers(devices, spells, reduction.as_at)
-    attempts = [_rows_of(reduction, bucket, name, devices) for name in ("attempts", "passed_checks")]
-    reads = _rows_of(reduction, bucket, "cell_reads", devices).select(
+    attempts = [_rows_of(reduction, bucket, name, devices, "attempt") for name in ("attempts", "passed_checks")]
+    reads = _rows_of(reduction, bucket, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",
         cell_no=(pl.col("read") & 15).cast(pl.UInt8),
         read_at=pl.col("read") // 16,
     )
-    certificates = _rows_of(reduction, bucket, "device_certificates", devices)
+    certificates = _rows_of(reduction, bucket, "device_certificates", devices, "cell_no", "content")
     return Evidence(
         devices=devices.with_columns(_steps(pl.concat(attempts), devices.height)),
         party_cell_reads=_party_cell_reads(reads, devices, parties),
@@ -112,9 +113,9 @@ def _fetch(reduction: Reduction, query: str, values: dict) -> pl.DataFrame:
         return cursor.sql(query, params=values).pl()
 
 
-def _rows_of(reduction: Reduction, bucket: int, name: str, devices: pl.DataFrame) -> pl.DataFrame:
+def _rows_of(reduction: Reduction, bucket: int, name: str, devices: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """A reduction's rows on the bucket's Devices in scope, with device_no."""
-    query = f"{reduction.source(name)}\nselect * exclude (keeps_contract, suspect_id) from {name} where keeps_contract"
+    query = f"{reduction.source(name)}\nselect device_key, {', '.join(columns)} from {name} where keeps_contract"
     rows = _fetch(reduction, query, reduction.files(bucket, name))
     return rows.join(devices.select("device_key", "device_no"), on="device_key").drop("device_key")
 
@@ -175,8 +176,9 @@ def _device_key_reads(reads: pl.DataFrame, certificates: pl.DataFrame) -> pl.Dat
 def _steps(attempts: pl.DataFrame, devices: int) -> list[pl.Series]:
     """Packed attempts (device_no, attempt) as columns, one row per Device in the order of device_no.
 
-    For each check: `<check>_met_at` (UTC). For each step: `<step>_open_at`, the last time when an attempt at it
-    may have worked. `empty_checks` and `unanswered_checks` have bit check_no - 1 set.
+    For each step, the checks first: `<step>_met_at` (UTC), its first success; `<step>_open_at`, the last time when an
+    attempt at it may have worked; `<step>_tries`, attempts at it (255 stands for more). `empty_checks` and
+    `unanswered_checks` have bit check_no - 1 set.
     """
     names = step_names()
     width = max(names) + 1
@@ -184,21 +186,21 @@ def _steps(attempts: pl.DataFrame, devices: int) -> list[pl.Series]:
     step, outcome, moment = (packed >> 3) & 15, packed & 7, packed >> 7
     where = attempts["device_no"].to_numpy() * np.int64(width) + step
     succeeded = outcome == duck.SUCCESS
+    may_have_worked = outcome != duck.OTHER
     first, last = np.full(devices * width, -NEVER - 1), np.full(devices * width, NEVER)
     np.minimum.at(first, where[succeeded], moment[succeeded])
-    np.maximum.at(last, where, moment)
+    np.maximum.at(last, where[may_have_worked], moment[may_have_worked])
     seen = np.zeros(devices * width, dtype=np.uint8)
     np.bitwise_or.at(seen, where, (1 << outcome).astype(np.uint8))
     first[first == -NEVER - 1] = NEVER
-    first, last, seen = (array.reshape(devices, width) for array in (first, last, seen))
-    columns = [instants(f"{row['check']}_met_at", first[:, int(row["check_no"])]) for row in reference.checks()]
-    columns += [instants(f"{name}_open_at", last[:, number]) for number, name in names.items()]
-    handover = next(number for number, name in names.items() if name == "network_operator_handover")
+    tries = np.minimum(np.bincount(where, minlength=devices * width), 255).astype(np.uint8)
+    first, last, seen, tries = (array.reshape(devices, width) for array in (first, last, seen, tries))
     return [
-        *columns,
+        *(instants(f"{name}_met_at", first[:, number]) for number, name in names.items()),
+        *(instants(f"{name}_open_at", last[:, number]) for number, name in names.items()),
+        *(pl.Series(f"{name}_tries", tries[:, number]) for number, name in names.items()),
         _check_bits("empty_checks", seen, duck.EMPTY),
         _check_bits("unanswered_checks", seen, duck.NO_RESPONSE),
-        pl.Series("handed_over", first[:, handover] != NEVER),
     ]
 
 

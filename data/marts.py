@@ -2,6 +2,7 @@
 
     MARTS/CURRENT                     the number of the snapshot in use
     MARTS/snapshots/000001/           manifest.json and the Parquet files that it names
+    MARTS/snapshots/000001/evidence/  the rows that verdicts rest on, by extract and bucket of Devices
 
 A snapshot is written under a name of its own and renamed once it is complete; CURRENT is replaced last.
 A reader takes CURRENT once and every file from that snapshot's manifest.
@@ -13,6 +14,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from data.extracts import literal_path
 
 FORMAT = 1
 NUMBERED = re.compile(r"(?P<table>[a-z_]+)-\d{5}\.parquet")
+EVIDENCE = "evidence"
 
 
 class NoSnapshot(Exception):
@@ -48,6 +51,11 @@ class Snapshot:
     def files(self, table: str) -> list[Path]:
         """The Parquet files of a table, in order; none when the snapshot has no such table."""
         return [self.folder / file["name"] for file in self.manifest["files"] if file["table"] == table]
+
+    def evidence_files(self, name: str, bucket: int) -> list[Path]:
+        """The files of one reduction (`attempts`, `cell_reads` ...) that hold the rows of a bucket of Devices."""
+        found = self.files(f"{EVIDENCE}/{name}")
+        return [file for file in found if file.parent.name == f"bucket={bucket}"]
 
     def frame(self, table: str) -> pl.DataFrame:
         """A small table whole."""
@@ -115,6 +123,12 @@ class Draft:
     def _part(self, table: str, part: int) -> Path:
         return self.work / "tables" / f"{table}-{part:05d}.parquet"
 
+    def keep_evidence(self, reduced: Path, names: Iterable[str]) -> None:
+        """Takes the reductions as they are into the snapshot, for what it says of one Device."""
+        for name in names:
+            (self.work / "tables" / EVIDENCE).mkdir(exist_ok=True)
+            (reduced / name).rename(self.work / "tables" / EVIDENCE / name)
+
     def merge_counts(self, by: tuple[str, ...]) -> pl.DataFrame:
         """Adds up the parts of `counts` into one, which it returns."""
         parts = sorted((self.work / "tables").glob("counts-*.parquet"))
@@ -140,10 +154,11 @@ class Draft:
             "snapshot": name,
             "parent": earlier[-1].name if earlier else None,
             **manifest,
-            "files": [_described(path) for path in sorted(tables.glob("*.parquet"))],
+            "files": [_described(path, tables) for path in sorted(tables.rglob("*.parquet"))],
         }
         _write_durably(tables / "manifest.json", json.dumps(manifest, indent=1))
-        _sync(tables)
+        for folder in [*(path for path in tables.rglob("*") if path.is_dir()), tables]:
+            _sync(folder)
         root = self.marts / "snapshots"
         root.mkdir(exist_ok=True)
         tables.rename(root / name)
@@ -154,13 +169,15 @@ class Draft:
         return _open(self.marts, name)
 
 
-def _described(path: Path) -> dict:
+def _described(path: Path, tables: Path) -> dict:
+    name = path.relative_to(tables)
+    table = NUMBERED.fullmatch(path.name)["table"] if len(name.parts) == 1 else "/".join(name.parts[:2])
     _sync(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "name": path.name,
-        "table": NUMBERED.fullmatch(path.name)["table"],
+        "name": name.as_posix(),
+        "table": table,
         "rows": pq.read_metadata(path).num_rows,
         "sha256": digest,
     }

@@ -216,7 +216,7 @@ class Reduction:
         folder.mkdir(parents=True)
         keyed = duck.sql("keyed").replace("$keep_bad_keys", str(name == "inventory_rows"))
         query = f"with reduced as ({reduced})\n{keyed}"
-        bucket = f"case when device_key is null then 0 else hash(device_key) % {self.buckets} end"
+        bucket = f"coalesce(bucket_of(device_key, {self.buckets}), 0)"
         self.connection.sql(f"select *, {bucket} as bucket from ({query})", params=values).write_parquet(
             str(folder), compression="lz4", partition_by=["bucket"], overwrite=True
         )
@@ -294,6 +294,10 @@ class Reduction:
     def parties(self) -> pl.DataFrame:
         """One row per EUI-64 of a party in a role."""
         return self.connection.sql("from party_euis order by all").pl()
+
+    def cell_contents(self) -> pl.DataFrame:
+        """One row per content read from a party's cell: what `content` of a read stands for."""
+        return self.connection.sql("select distinct * from cell_contents order by all").pl()
 
     def incidents(self) -> pl.DataFrame:
         """One row per Incident."""

@@ -36,6 +36,10 @@ def publish(folder, *values):
         return draft.publish({})
 
 
+def bytes_below(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def leftovers(folder):
     """What lies in a marts folder beside the snapshots."""
     return sorted(path.name for path in folder.iterdir() if path.name not in {"CURRENT", "LOCK", "snapshots"})
@@ -56,7 +60,8 @@ def test_the_manifest_names_every_file_with_its_rows_and_digest(folders):
     pco_build(folders)
     snapshot = current(folders.marts)
     named = {file["name"]: file for file in snapshot.manifest["files"]}
-    assert {path.name for path in snapshot.folder.iterdir()} == {*named, "manifest.json"}
+    found = {path.relative_to(snapshot.folder).as_posix() for path in snapshot.folder.rglob("*") if path.is_file()}
+    assert found == {*named, "manifest.json"}
     for name, file in named.items():
         assert file["sha256"] == hashlib.sha256((snapshot.folder / name).read_bytes()).hexdigest()
         assert file["rows"] == pq.ParquetFile(snapshot.folder / name).metadata.num_rows
@@ -72,9 +77,9 @@ def test_current_holds_the_number_of_the_newest_snapshot(folders):
 def test_earlier_snapshots_are_kept_as_they_were_and_listed(folders):
     pco_build(folders)
     first = current(folders.marts)
-    before = {path: path.read_bytes() for path in first.folder.iterdir()}
+    before = bytes_below(first.folder)
     pco_build(folders, "--grace-days", 30)
-    assert {path: path.read_bytes() for path in first.folder.iterdir()} == before
+    assert bytes_below(first.folder) == before
     assert numbers(folders) == [1, 2]
     assert json.loads(pco("status", "--json", "--marts", folders.marts).out)["snapshots"] == [1, 2]
     assert [snapshot.manifest["grace_days"] for snapshot in snapshots(folders.marts)] == [7, 30]
