@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from analysis.actual import with_actual
 from analysis.amendments import amendments
@@ -18,10 +19,13 @@ from data.reduction import Progress, Reduction
 
 GRACE_DAYS = 7
 MOST_QUARANTINED = 0.01
+# Rows of counts held before they are added up.
+MOST_COUNTS = 2_000_000
 
 # Columns of `outcomes` as they are kept in a snapshot: an EUI-64 as an integer, a list as text joined with `; `.
 OUTCOMES = (
     "device_key",
+    "device_hash",
     "device_type",
     "csp_region",
     "manufacturer",
@@ -118,11 +122,12 @@ def build(
         try:
             reduction.read()
             _refuse_too_many_bad_rows(found, reduction, parameters.most_quarantined)
+            counts = Counts()
             for number, bucket in enumerate(evidence(reduction)):
                 outcomes = classify(bucket, reduction.as_at, parameters.grace_days)
+                counts.add(outcomes)
                 draft.write("outcomes", outcomes.select(OUTCOMES), number)
-                draft.write("counts", _counts(outcomes), number)
-            _write_small_tables(draft, reduction)
+            _write_small_tables(draft, reduction, counts.frame())
             draft.keep_evidence(reduction.work, EVIDENCE_KEPT)
             manifest = _manifest(extracts, found, reduction, parameters, build_start)
         finally:
@@ -130,12 +135,30 @@ def build(
         return draft.publish(manifest)
 
 
-def _counts(outcomes: pl.DataFrame) -> pl.DataFrame:
-    return outcomes.group_by(COUNTED_BY).len("devices").with_columns(pl.col("devices").cast(pl.Int64))
+class Counts:
+    """Devices counted by `COUNTED_BY`, a bucket at a time; the same buckets give the same rows in the same order."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+
+    def add(self, outcomes: pl.DataFrame) -> None:
+        # Codes in place of texts group three times as fast.
+        coded = outcomes.select(pl.col(COUNTED_BY)).with_columns(cs.string().cast(pl.Categorical))
+        self._parts.append(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=pl.len().cast(pl.Int64)))
+        if sum(part.height for part in self._parts) > MOST_COUNTS:
+            self._merge()
+
+    def frame(self) -> pl.DataFrame:
+        self._merge()
+        return self._parts[0].with_columns(cs.categorical().cast(pl.String))
+
+    def _merge(self) -> None:
+        merged = pl.concat(self._parts).group_by(COUNTED_BY, maintain_order=True).agg(pl.col("devices").sum())
+        self._parts = [merged]
 
 
-def _write_small_tables(draft: Draft, reduction: Reduction) -> None:
-    counts = draft.merge_counts(COUNTED_BY)
+def _write_small_tables(draft: Draft, reduction: Reduction, counts: pl.DataFrame) -> None:
+    draft.write("counts", counts)
     draft.write("amendments", amendments(counts))
     draft.write("quarantine", reduction.quarantine.frame())
     draft.write("unrecognised", reduction.unrecognised.frame())

@@ -21,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis import pipeline, tables
-from data.estate import generate as generate_estate
 from data.export import CannotExport
 from data.extracts import InputRefused
 from data.marts import BuildUnderWay, NoSnapshot, Snapshot, current, snapshots
@@ -88,6 +87,9 @@ def generate(
 
     The planted truth goes to a folder of its own beside them, which no build reads.
     """
+    # The generator takes a tenth of a second to import, which no other command should wait for.
+    from data.estate import generate as generate_estate
+
     with progress_bar() as show:
         generate_estate(out, devices, seed, months, lambda done, total: show("Making the estate", done, total))
     say(f"Extracts of {devices:,} Devices are in {out}")

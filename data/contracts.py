@@ -126,6 +126,9 @@ class Column:
     def as_found(self, physical: str) -> str:
         """SQL of the value as the file has it, for a sample."""
         name = self.quoted if self.is_exact(physical) else f"raw_{self.name}"
+        if physical in ("DOUBLE", "FLOAT"):
+            # JSON has no infinity, and nothing that is no number.
+            return f"case when isfinite({name}) then to_json({name}) else to_json({name}::varchar) end"
         if physical not in TIMESTAMPS:
             return name
         # DuckDB fails for good when it prints the earliest instant of 64 bits, which some writers mean as null.
@@ -162,6 +165,8 @@ class Contract:
     rules_of_rows: tuple[Rule, ...] = ()
     optional: bool = False
     time: str = ""
+    # The columns whose latest value is the default of `as_at`.
+    clocks: tuple[str, ...] = ()
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -203,6 +208,26 @@ class Contract:
         )
         return f"list_filter([{broken}], lambda rule: rule is not null)"
 
+    def bad_row_sql(self, physical: dict[str, str], rules: str | None = None, is_new: str = "true") -> str:
+        """SQL of what is kept of a bad row, as JSON text; `data.quarantine.BadRows` reads it.
+
+        rules: SQL of the rules that it breaks, as a list. is_new: false if it was quarantined before.
+        """
+        # Of an instant that is not to be had in microseconds the greatest number stands for it.
+        instants = ", ".join(
+            f"'{clock}': case when {clock} is not null then coalesce(try(epoch_us({clock})), {2**63 - 1}) end"
+            for clock in self.clocks
+        )
+        parts = {
+            "file": "file",
+            "rules": rules or self.broken_rules_sql(physical),
+            "sample": self.sample_sql(physical),
+            "is_new": is_new,
+            "instants": f"{{{instants}}}" if instants else "null",
+        }
+        pairs = ", ".join(f"'{name}': {sql}" for name, sql in parts.items())
+        return f"to_json({{{pairs}}})::varchar"
+
     def sample_sql(self, physical: dict[str, str]) -> str:
         """SQL of the row as the file has it, as JSON text."""
         found = ", ".join(f"'{column.name}': {column.as_found(physical[column.name])}" for column in self.columns)
@@ -225,4 +250,5 @@ def _contract(name: str, block: dict) -> Contract:
         rules_of_rows=tuple(Rule(sql="", **rule) for rule in block.get("rules_of_rows", ())),
         optional=block.get("optional", False),
         time=block["time"],
+        clocks=tuple(block.get("clocks", ())),
     )

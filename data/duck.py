@@ -54,8 +54,6 @@ def _functions() -> list[str]:
         f"create macro is_eui(text) as text is not null and text glob '{EUI64_GLOB}'",
         # A UUID is 128 bits of hex that may hold hyphens: the quickest exact reading of an EUI-64.
         "create macro eui_key(eui) as try_cast('0000000000000000' || eui as uuid)::uhugeint::ubigint",
-        # Spread by the bits of the key alone, so that a reader finds the bucket whatever its version of DuckDB.
-        "create macro bucket_of(key, buckets) as (xor(xor(key, key >> 17), key >> 34) % buckets)::integer",
         f"create macro step_of(srv, credential_type, remote_party_role) as {_step_cases()}",
         f"create macro dsp_check_of(dsp_check) as {_dsp_check_cases()}",
         f"create macro outcome_of(response_code, execution_status) as {_outcome_cases()}",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -79,14 +80,9 @@ def _parties(reduction: Reduction) -> Parties:
 
 
 def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
-    scope = {
-        "types_in_scope": list(reference.DEVICE_TYPES),
-        "statuses_out_of_scope": [row["device_status"] for row in reference.table("out_of_scope_statuses")],
-        "as_at": reduction.as_at,
-    }
-    query = f"{reduction.source('inventory_rows')}\nselect * from (\n{duck.sql('inventory')}\n)"
-    inventory = _fetch(reduction, query, scope | reduction.files(bucket, "inventory_rows"))
-    devices = inventory.sort("device_key").with_row_index("device_no")
+    devices = _in_scope(reduction.inventory(bucket), reduction.as_at).sort("device_key").with_row_index("device_no")
+    if devices["device_hash"].is_duplicated().any():
+        raise RuntimeError("two Devices have one hash; no snapshot was made")
     # A default as_at is known only after the spells were reduced, and may be earlier than the start of some.
     spells = _rows_of(reduction, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
     spells = spells.filter(pl.col("effective_from") <= reduction.as_at.date())
@@ -107,17 +103,21 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     )
 
 
-def _fetch(reduction: Reduction, query: str, values: dict) -> pl.DataFrame:
-    """A cursor a query: two threads on one connection get wrong answers."""
-    with reduction.connection.cursor() as cursor:
-        return cursor.sql(query, params=values).pl()
+def _in_scope(inventory: pl.DataFrame, as_at: datetime) -> pl.DataFrame:
+    """The Devices to which the criteria apply."""
+    out_of_scope = [row["device_status"] for row in reference.table("out_of_scope_statuses")]
+    found = inventory.filter(
+        pl.col("device_type").is_in(reference.DEVICE_TYPES),
+        ~pl.col("device_status").is_in(out_of_scope),
+        pl.col("commissioned_at") <= as_at,
+    )
+    return found.drop("device_status").rename({"network_operator_id": "network_operator"})
 
 
 def _rows_of(reduction: Reduction, bucket: int, name: str, devices: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """A reduction's rows on the bucket's Devices in scope, with device_no."""
-    query = f"{reduction.source(name)}\nselect device_key, {', '.join(columns)} from {name} where keeps_contract"
-    rows = _fetch(reduction, query, reduction.files(bucket, name))
-    return rows.join(devices.select("device_key", "device_no"), on="device_key").drop("device_key")
+    rows = reduction.rows(name, bucket, "device_hash", *columns)
+    return rows.join(devices.select("device_hash", "device_no"), on="device_hash").drop("device_hash")
 
 
 def _party_cell_reads(reads: pl.DataFrame, devices: pl.DataFrame, parties: Parties) -> pl.DataFrame:

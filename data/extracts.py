@@ -168,7 +168,9 @@ def _inspect(
     missing = [column for column in contract.names if column not in names]
     if missing:
         raise ValueError(f"lacks the required column {', '.join(missing)}")
-    types = _physical_types(connection, path, layouts, str(footer.schema))
+    # The first line is the address of the object.
+    layout = str(footer.schema).partition("\n")[2]
+    types = _physical_types(connection, path, layouts, layout)
     return ExtractFile(
         extract=contract.extract,
         path=path,

@@ -18,11 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pyarrow.parquet as pq
-
-from data.extracts import literal_path
 
 FORMAT = 1
 NUMBERED = re.compile(r"(?P<table>[a-z_]+)-\d{5}\.parquet")
@@ -128,21 +125,6 @@ class Draft:
         for name in names:
             (self.work / "tables" / EVIDENCE).mkdir(exist_ok=True)
             (reduced / name).rename(self.work / "tables" / EVIDENCE / name)
-
-    def merge_counts(self, by: tuple[str, ...]) -> pl.DataFrame:
-        """Adds up the parts of `counts` into one, which it returns."""
-        parts = sorted((self.work / "tables").glob("counts-*.parquet"))
-        columns = ", ".join(by)
-        with duckdb.connect(config={"temp_directory": str(self.work / "spill")}) as connection:
-            merged = connection.sql(
-                f"select {columns}, sum(devices)::bigint as devices "
-                f"from read_parquet($files, hive_partitioning = false) group by all order by {columns}",
-                params={"files": [literal_path(part) for part in parts]},
-            ).pl()
-        for part in parts:
-            part.unlink()
-        self.write("counts", merged)
-        return merged
 
     def publish(self, manifest: dict) -> Snapshot:
         """Makes the draft the snapshot in use, in one step for any reader."""

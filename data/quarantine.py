@@ -1,40 +1,97 @@
 """Rows that break their contract: kept out of every verdict, counted, and shown by file and rule."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
 
-import duckdb
 import polars as pl
+
+from data.contracts import Contract
 
 SAMPLES_A_RULE = 100
 
 
-@dataclass
 class BadRows:
-    """Of one batch: rows by file and rule, samples by rule, and the distinct rows in all."""
+    """The bad rows of one batch of files: counted, and a few kept as samples.
 
-    extract: str
-    rows: int
-    by_rule: list[tuple[str, str, int]]
-    samples: list[tuple[str, str, str]]
+    rows: the distinct rows. by_rule: (file, rule) -> rows. samples: rule -> (file, JSON text) of the first by file
+    and text. values: (code column, value as found) -> rows. latest: clock -> its latest microsecond since 1970.
+    A row that is not new was quarantined before, for a rule of its own, and adds to no number of rows.
+    """
+
+    def __init__(self, contract: Contract, names: dict[str, str]):
+        """names: the files' names below the extracts folder, by path."""
+        self._codes = [column.name for column in contract.columns if column.kind == "code"]
+        self._clocks = contract.clocks
+        self._names = names
+        self.extract = contract.extract
+        self.rows = 0
+        self.by_rule: Counter[tuple[str, str]] = Counter()
+        self.samples: dict[str, list[tuple[str, str]]] = {}
+        self.values: Counter[tuple[str, str | None]] = Counter()
+        self.latest: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.by_rule)
+
+    def add(self, bad_rows: pl.Series) -> None:
+        """Takes rows in as `Contract.bad_row_sql` gives them."""
+        rows = bad_rows.str.json_decode(self._shape()).struct.unnest()
+        names = pl.col("file").replace_strict(self._names, return_dtype=pl.String)
+        rows = rows.with_columns(names)
+        new = rows.filter("is_new")
+        self.rows += new.height
+        by_rule = rows.select("file", "sample", rule="rules").explode("rule")
+        for file, rule, count in by_rule.group_by("file", "rule").len().iter_rows():
+            self.by_rule[file, rule] += count
+        self._add_samples(by_rule)
+        self._add_values(new)
+        for clock in self._clocks:
+            latest = new["instants"].struct.field(clock).max()
+            self.latest[clock] = max(latest or 0, self.latest.get(clock, 0))
+
+    def _shape(self) -> pl.Struct:
+        return pl.Struct(
+            {
+                "file": pl.String,
+                "rules": pl.List(pl.String),
+                "sample": pl.String,
+                "is_new": pl.Boolean,
+                "instants": pl.Struct(dict.fromkeys(self._clocks, pl.Int64) or {"none": pl.Int64}),
+            }
+        )
+
+    def _add_samples(self, by_rule: pl.DataFrame) -> None:
+        first = by_rule.sort("file", "sample").group_by("rule", maintain_order=True).head(SAMPLES_A_RULE)
+        for rule, file, sample in first.select("rule", "file", "sample").iter_rows():
+            self.samples.setdefault(rule, []).append((file, sample))
+        for rule, held in self.samples.items():
+            self.samples[rule] = sorted(held)[:SAMPLES_A_RULE]
+
+    def _add_values(self, new: pl.DataFrame) -> None:
+        for column in self._codes:
+            found = new.select(value=pl.col("sample").str.json_path_match(f"$.{column}"))
+            for value, count in found.group_by("value").len().iter_rows():
+                self.values[column, value] += count
 
 
 @dataclass
 class Quarantine:
+    """The bad rows of all extracts."""
+
     rows: dict[str, int] = field(default_factory=dict)
     by_rule: dict[tuple[str, str, str], int] = field(default_factory=dict)
     samples: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
 
     def add(self, bad: BadRows) -> None:
-        self.rows[bad.extract] = self.rows.get(bad.extract, 0) + bad.rows
-        for file, rule, count in bad.by_rule:
+        if bad.rows:
+            self.rows[bad.extract] = self.rows.get(bad.extract, 0) + bad.rows
+        for (file, rule), count in bad.by_rule.items():
             key = (bad.extract, file, rule)
             self.by_rule[key] = self.by_rule.get(key, 0) + count
-        for file, rule, sample in bad.samples:
+        for rule, samples in bad.samples.items():
             held = self.samples.setdefault((bad.extract, rule), [])
-            if len(held) < SAMPLES_A_RULE:
-                held.append((file, sample))
+            held += [(file, _readable(sample)) for file, sample in samples[: SAMPLES_A_RULE - len(held)]]
 
     def frame(self) -> pl.DataFrame:
         """One row per extract, file and rule: rows, and samples (list of JSON texts, 100 a rule at most)."""
@@ -53,48 +110,6 @@ class Quarantine:
 
     def _samples_of(self, extract: str, file: str, rule: str) -> list[str]:
         return [sample for of_file, sample in self.samples.get((extract, rule), []) if of_file == file]
-
-
-class BadRowsTable:
-    """The bad rows of one batch, as table `bad_rows` of a connection: file, rules (list), sample, is_new.
-
-    A row that is not new was quarantined before, for a rule of its own, and adds to no number of rows.
-    """
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, query: str, values: dict):
-        self._connection = connection
-        connection.execute(f"create or replace temp table bad_rows as {query}", values).fetchall()
-
-    def __len__(self) -> int:
-        return self._fetch("select count(*)::bigint from bad_rows where is_new")[0][0]
-
-    def summary(self, extract: str, names: dict[str, str]) -> BadRows:
-        """By rule, with samples; `names` are the files' names by path."""
-        each = "select file, unnest(rules) as rule, sample from bad_rows"
-        samples = self._fetch(
-            f"from ({each}) qualify row_number() over (partition by rule order by file, sample) <= {SAMPLES_A_RULE}"
-        )
-        counts = self._fetch(f"select file, rule, count(*)::bigint from ({each}) group by all")
-        return BadRows(
-            extract=extract,
-            rows=len(self),
-            by_rule=[(names[file], rule, count) for file, rule, count in counts],
-            samples=[(names[file], rule, _readable(sample)) for file, rule, sample in samples],
-        )
-
-    def values(self, column: str) -> dict[str, int]:
-        """Value of a column as found -> the bad rows that hold it."""
-        found = f"""json_extract_string(sample, '$."{column}"')"""
-        return dict(self._fetch(f"select {found}, count(*)::bigint from bad_rows where is_new group by 1"))
-
-    def holds(self, clock: str, instant: datetime) -> bool:
-        """Whether some bad row has this instant, or a later one, in a column of times."""
-        found = f"""try_cast(json_extract_string(sample, '$."{clock}"') as timestamptz)::timestamp"""
-        query = f"select count(*)::bigint from bad_rows where is_new and {found} >= $instant"
-        return self._connection.sql(query, params={"instant": instant}).fetchall()[0][0] > 0
-
-    def _fetch(self, query: str) -> list[tuple]:
-        return self._connection.sql(query).fetchall()
 
 
 def _readable(sample: str) -> str:

@@ -1,37 +1,43 @@
 """Extracts are read once, a batch of files at a time, and reduced to what verdicts rest on: few columns, integers
-for EUI-64s and times, spread over buckets of Devices so that a bucket can be taken alone.
+for Devices and times, spread over buckets of Devices so that a bucket can be taken alone.
 
 What a batch reduces to does not depend on any other batch, and their order changes nothing.
 """
 
 import math
 import shutil
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from data import duck, reference
 from data.contracts import EUI64_GLOB, Contract, contracts
 from data.extracts import ExtractFile, InputRefused, Survey, literal_path, unreadable_files
-from data.quarantine import BadRowsTable, Quarantine
+from data.quarantine import BadRows, Quarantine
 
 DEVICES_A_BUCKET = 250_000
 # The most values that a query spells out.
 SPELLED_OUT = 1_000
 ROWS_A_BATCH = 8_000_000
+# A bad row takes about a kilobyte until it is counted.
+ROWS_A_CHUNK = 500_000
+CHUNKS_A_PART = 4
 
-# Extract -> (the SELECT that reduces its rows, the column that names the Device).
+# Extract -> the SELECT that reduces its rows to those of Devices.
 REDUCTIONS = {
-    "service_responses": ("attempts", "device_id"),
-    "dsp_checks": ("passed_checks", "device_id"),
-    "credential_reads": ("cell_reads", "device_id"),
-    "registrations": ("spells", "device_id"),
-    "devices": ("inventory_rows", "device_id"),
-    "certificates": ("device_certificates", "subject_unique_id"),
+    "service_responses": "attempts",
+    "dsp_checks": "passed_checks",
+    "credential_reads": "cell_reads",
+    "registrations": "spells",
+    "devices": "inventory_rows",
+    "certificates": "device_certificates",
 }
 # Extract -> the SELECT of what is small enough to hold whole.
 WHOLE = {
@@ -39,12 +45,6 @@ WHOLE = {
     "certificates": "organisation_certificates",
     "parties": "party_euis",
     "incidents": "incident_rows",
-}
-# The columns whose latest value is the default of `as_at`.
-CLOCKS = {
-    "service_responses": ("sent_at", "responded_at"),
-    "dsp_checks": ("checked_at",),
-    "credential_reads": ("read_at",),
 }
 Progress = Callable[[str, int, int], None]
 
@@ -85,11 +85,6 @@ class Rows:
     def physical(self) -> dict[str, str]:
         return dict(self.batch[0].physical)
 
-    def fill(self, select: str) -> str:
-        """A SELECT over bad rows, with the contract's own SQL in place of $broken and $sample."""
-        broken, sample = self.contract.broken_rules_sql(self.physical), self.contract.sample_sql(self.physical)
-        return select.replace("$broken", broken).replace("$sample", sample)
-
     def query(self, select: str, source: str = "true", **values) -> tuple[str, dict]:
         """The SELECT over `rows`, and the values that it binds; `source` is a condition on the files' columns."""
         if not self.batch:
@@ -97,6 +92,9 @@ class Rows:
         rows = self.contract.typed_sql(self.physical, source)
         if "keeps_contract" in select:
             rows = f"select *, {self.contract.kept_sql(self.physical, self.form)} as keeps_contract from ({rows})"
+        if "bad_row" in select:
+            bad_row = f"case when not keeps_contract then {self.contract.bad_row_sql(self.physical)} end"
+            rows = f"select *, {bad_row} as bad_row from ({rows})"
         query = f"with rows as ({rows})\n{select}"
         values |= {"files": [literal_path(file.path) for file in self.batch]}
         if "$build_start" in query:
@@ -151,7 +149,7 @@ class Reduction:
                 self.progress("Reading the extracts", done, total)
                 try:
                     self._read_batch(contract, number, batch)
-                except duckdb.Error as error:
+                except (duckdb.Error, pa.ArrowException) as error:
                     problems = unreadable_files(self.survey)
                     if not problems:
                         raise
@@ -166,9 +164,8 @@ class Reduction:
         rows = Rows(contract, batch, self.build_start)
         rows = replace(rows, form=self._form(rows))
         self._whole_table(rows)
-        bad = self._reduce(rows, number) if contract.extract in REDUCTIONS else self._bad_rows(rows)
-        if bad:
-            self.quarantine.add(bad.summary(contract.extract, rows.names))
+        bad = self._reduce(rows, number) if contract.extract in REDUCTIONS else self._bad_rows(rows, "bad_rows")
+        self.quarantine.add(bad)
         self._note_unrecognised(rows, bad)
         self._note_latest(rows, bad)
 
@@ -195,64 +192,84 @@ class Reduction:
             self.connection.execute(f"create table if not exists {name} as {query} limit 0", values).fetchall()
             self.connection.execute(f"insert into {name} {query}", values).fetchall()
 
-    def _reduce(self, rows: Rows, number: int) -> BadRowsTable | None:
+    def _reduce(self, rows: Rows, number: int) -> BadRows:
         """Writes what the rows reduce to by bucket, and returns the rows that break their contract."""
-        name, device = REDUCTIONS[rows.contract.extract]
+        name = REDUCTIONS[rows.contract.extract]
         select = duck.sql(name)
         query, values = rows.query(select, **({"as_at": self._cut} if "$as_at" in select else {}))
-        files = self._write(name, number, query, values)
-        bad = (
-            "select distinct suspect_id from read_parquet($files, hive_partitioning = false) "
-            f"where not keeps_contract limit {SPELLED_OUT + 1}"
-        )
-        suspects = [device_id for (device_id,) in self._fetch(bad, {"files": files})]
-        # Beyond a few, to look at every row costs less than to spell the Devices out.
-        which = among(device, suspects) if len(suspects) <= SPELLED_OUT else "true"
-        return self._bad_rows(rows, which) if suspects else None
-
-    def _write(self, name: str, number: int, reduced: str, values: dict) -> list[str]:
-        """Writes the reduced rows by bucket, and returns the files as DuckDB reads them."""
-        folder = self.work / name / f"{number:05d}"
-        folder.mkdir(parents=True)
         keyed = duck.sql("keyed").replace("$keep_bad_keys", str(name == "inventory_rows"))
-        query = f"with reduced as ({reduced})\n{keyed}"
-        bucket = f"coalesce(bucket_of(device_key, {self.buckets}), 0)"
-        self.connection.sql(f"select *, {bucket} as bucket from ({query})", params=values).write_parquet(
-            str(folder), compression="lz4", partition_by=["bucket"], overwrite=True
-        )
+        bad = BadRows(rows.contract, rows.names)
+        # A part is written while the next is read.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            written: Future | None = None
+            for part, frame in enumerate(self._parts(f"with reduced as ({query})\n{keyed}", values, bad)):
+                if written:
+                    written.result()
+                written = pool.submit(self._write, name, f"{number:05d}-{part:05d}", frame)
+            if written:
+                written.result()
+        return bad
+
+    def _parts(self, query: str, values: dict, bad: BadRows) -> Iterator[pl.DataFrame]:
+        """The rows of a query, some at a time, the bad ones put aside; at least one frame."""
+        held: list[pl.DataFrame] = []
+        reader = self.connection.sql(query, params=values).to_arrow_reader(ROWS_A_CHUNK)
+        none = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
+        for chunk in reader:
+            frame = pl.DataFrame(pl.from_arrow(chunk))
+            if not frame["keeps_contract"].all():
+                bad.add(frame.filter(~pl.col("keeps_contract"))["bad_row"])
+                frame = frame.filter(pl.col("device_hash").is_not_null())
+            held.append(frame.drop("bad_row"))
+            if len(held) == CHUNKS_A_PART:
+                yield pl.concat(held)
+                held = []
+        yield pl.concat([none.drop("bad_row"), *held])
+
+    def _write(self, name: str, part: str, rows: pl.DataFrame) -> None:
+        """Writes reduced rows by bucket; once, also a file without rows, so that each bucket has a file to read."""
         empty = self.work / name / "empty.parquet"
         if not empty.exists():
-            self.connection.sql(query, params=values).limit(0).write_parquet(str(empty))
-        return [literal_path(path) for path in [empty, *folder.glob("bucket=*/*.parquet")]]
+            empty.parent.mkdir()
+            rows.clear().write_parquet(empty)
+        bucket = (pl.col("device_hash") % self.buckets).cast(pl.UInt32)
+        for (number,), of_bucket in rows.with_columns(bucket=bucket).partition_by("bucket", as_dict=True).items():
+            folder = self.work / name / f"bucket={number}"
+            folder.mkdir(exist_ok=True)
+            of_bucket.drop("bucket").write_parquet(folder / f"{part}.parquet", compression="lz4", statistics=False)
 
-    def _bad_rows(self, rows: Rows, source: str = "true") -> BadRowsTable:
-        """The rows that break their contract, of those that the files' columns say."""
-        every_rule = replace(rows, form={})
-        return BadRowsTable(self.connection, *every_rule.query(rows.fill(duck.sql("bad_rows")), source))
+    def _bad_rows(self, rows: Rows, query: str, source: str = "true", **fill: str) -> BadRows:
+        """The bad rows that a query finds, of those that a condition on the files' columns leaves."""
+        bad = BadRows(rows.contract, rows.names)
+        query, values = rows.query(string.Template(duck.sql(query)).safe_substitute(fill), source)
+        for chunk in self.connection.sql(query, params=values).to_arrow_reader(ROWS_A_CHUNK):
+            bad.add(pl.DataFrame(pl.from_arrow(chunk))["bad_row"])
+        return bad
 
-    def _note_unrecognised(self, rows: Rows, bad: BadRowsTable | None) -> None:
+    def _note_unrecognised(self, rows: Rows, bad: BadRows) -> None:
         """Counts over all rows, less the bad ones: cheaper than to judge every row once more."""
         for column in rows.contract.columns:
             if column.kind != "code":
                 continue
-            in_bad_rows = bad.values(column.name) if bad else {}
             unknown = f"not {among(column.quoted, sorted(reference.known_values(column.name)))}"
             count = f"select {column.quoted}, count(*)::bigint from rows where {unknown} group by 1"
             for value, found in self._fetch(*rows.query(count)):
-                kept = found - in_bad_rows.get(value, 0)
+                kept = found - bad.values[column.name, value]
                 if kept and not reference.is_recognised(column.name, value):
                     self.unrecognised.add(rows.contract.extract, column.name, value, kept)
 
-    def _note_latest(self, rows: Rows, bad: BadRowsTable | None) -> None:
+    def _note_latest(self, rows: Rows, bad: BadRows) -> None:
         """The latest instant of the batch among the rows that keep the contract."""
         if self.as_at is not None:
             return
-        for clock in CLOCKS.get(rows.contract.extract, ()):
+        for clock in rows.contract.clocks:
             # Without a condition the answer stands in the footers; a bad row may be the latest of all.
-            latest = self._fetch(*rows.query(f"select max({clock}) from rows"))[0][0]
-            if bad and latest and bad.holds(clock, latest):
-                latest = self._fetch(*rows.query(f"select max({clock}) from rows where keeps_contract"))[0][0]
-            self._latest += [latest] if latest else []
+            latest = f"(select max({clock}) as latest from rows)"
+            latest = f"select latest, coalesce(try(epoch_us(latest)), {2**63 - 1}) from {latest}"
+            instant, microseconds = self._fetch(*rows.query(latest))[0]
+            if instant and bad.latest.get(clock, -1) >= microseconds:
+                instant = self._fetch(*rows.query(f"select max({clock}) from rows where keeps_contract"))[0][0]
+            self._latest += [instant] if instant else []
 
     def _default_as_at(self) -> datetime:
         if not self._latest:
@@ -260,36 +277,34 @@ class Reduction:
         return max(self._latest)
 
     def _quarantine_conflicting_devices(self) -> None:
-        """Finds the Devices with more than one inventory row (table `repeated_devices`), and those in conflict."""
-        found = "create table repeated_devices (device_key ubigint, is_in_conflict boolean)"
-        self.connection.execute(found)
-        for bucket in range(self.buckets):
-            query = f"{self.source('inventory_rows')}\n{duck.sql('repeated_devices')}"
-            values = self.files(bucket, "inventory_rows")
-            self.connection.execute(f"insert into repeated_devices {query}", values).fetchall()
-        keys = self._fetch("select device_key from repeated_devices where is_in_conflict")
-        for batch in self.survey.batches("devices", ROWS_A_BATCH) if keys else ():
+        """Finds the rows of Devices of which the inventory says two things."""
+        columns = ("device_key", "content")
+        found = (self.rows("inventory_rows", bucket, *columns) for bucket in range(self.buckets))
+        keys = pl.concat([_keys_in_conflict(rows) for rows in found])
+        if keys.is_empty():
+            return
+        self.connection.register("devices_in_conflict", keys.to_frame().to_arrow())
+        spelled_out = keys.len() <= SPELLED_OUT
+        source = among("device_id", [duis_form(key) for key in keys]) if spelled_out else "true"
+        for batch in self.survey.batches("devices", ROWS_A_BATCH):
             rows = Rows(contracts()["devices"], batch, self.build_start)
-            source = among("device_id", [duis_form(key) for (key,) in keys]) if len(keys) <= SPELLED_OUT else "true"
-            query, values = rows.query(rows.fill(duck.sql("rows_of_conflicting_devices")), source)
-            self.quarantine.add(BadRowsTable(self.connection, query, values).summary("devices", rows.names))
+            of_rows = rows.contract.bad_row_sql(rows.physical, "['one_row_a_device']", "keeps_contract")
+            self.quarantine.add(self._bad_rows(rows, "rows_of_conflicting_devices", source, bad_row=of_rows))
 
     # -- what was read -------------------------------------------------------------------------------
 
-    def source(self, *names: str) -> str:
-        """The WITH clause that makes reductions tables of a query; see `files` for what it binds."""
-        read = "select * from read_parquet($files_of_{0}, hive_partitioning = false)"
-        return "with " + ", ".join(f"{name} as ({read.format(name)})" for name in names)
+    def rows(self, name: str, bucket: int, *columns: str) -> pl.DataFrame:
+        """The rows of one bucket of a reduction, all columns unless some are named."""
+        files = [self.work / name / "empty.parquet", *sorted(self.work.glob(f"{name}/bucket={bucket}/*.parquet"))]
+        return pl.read_parquet(files, columns=list(columns) or None, glob=False, hive_partitioning=False)
 
-    def files(self, bucket: int, *names: str) -> dict[str, list[str]]:
-        """The files of one bucket of the reductions, at least one of each."""
-        return {
-            f"files_of_{name}": [
-                literal_path(self.work / name / "empty.parquet"),
-                *map(literal_path, sorted(self.work.glob(f"{name}/*/bucket={bucket}/*.parquet"))),
-            ]
-            for name in names
-        }
+    def inventory(self, bucket: int) -> pl.DataFrame:
+        """One row per Device of a bucket, but for those of which the inventory says two things."""
+        rows = self.rows("inventory_rows", bucket)
+        in_conflict = _keys_in_conflict(rows).implode()
+        kept = rows.filter("keeps_contract", ~pl.col("device_key").is_in(in_conflict))
+        # The same row may stand twice.
+        return kept.drop("keeps_contract", "content").unique("device_key")
 
     def parties(self) -> pl.DataFrame:
         """One row per EUI-64 of a party in a role."""
@@ -302,6 +317,13 @@ class Reduction:
     def incidents(self) -> pl.DataFrame:
         """One row per Incident."""
         return self.connection.sql("select distinct * from incident_rows order by all").pl()
+
+
+def _keys_in_conflict(inventory_rows: pl.DataFrame) -> pl.Series:
+    """The Devices of which there are two different rows."""
+    repeated = inventory_rows.filter(pl.col("device_key").is_duplicated())
+    contents = repeated.group_by("device_key").agg(pl.col("content").n_unique())
+    return contents.filter(pl.col("content") > 1)["device_key"].sort()
 
 
 def among(column: str, values: list[str | None]) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import builds
 import estates
@@ -21,6 +21,7 @@ from builds import ROW, march, pco, pco_build
 from data import reduction
 from data.contracts import contracts
 from data.export import outcomes_frame
+from data.extracts import _described, survey
 from data.marts import current
 
 NO_EUI = "90-b3-d5-1f-30-01-00-01"
@@ -402,6 +403,26 @@ def test_unknown_codes_are_kept_and_counted_as_unrecognised(tmp_path):
     assert outcomes(folders) == expected_outcomes(builds.secure_devices())
 
 
+@pytest.mark.parametrize("code", ["new", 'a "new" one', "back\\slash", "Ŝtato\n2"])
+def test_an_unknown_code_of_a_bad_row_is_not_counted(tmp_path, code):
+    folders = builds.folders(tmp_path)
+    kept = builds.response(response_code=code)
+    add_file(folders, "service_responses", "new.parquet", [kept, kept | {"device_id": NO_EUI}])
+    assert pco_build(folders, "--max-quarantined", 1).status == 0
+    assert [(row["value"], row["rows"]) for row in status_of(folders)["unrecognised"]] == [(code, 1)]
+
+
+def test_an_unknown_code_beside_a_number_that_is_none_is_not_counted(tmp_path):
+    """JSON has no word for it, and a sample that is no JSON tells nothing of the row."""
+    folders = builds.folders(tmp_path)
+    bad = builds.response(originator_counter=float("nan"), response_code="new")
+    add_file(folders, "service_responses", "kind.parquet", [bad], originator_counter=pa.float64())
+    assert pco_build(folders, "--max-quarantined", 1).status == 0
+    assert status_of(folders)["unrecognised"] == []
+    [[sample]] = current(folders.marts).frame("quarantine")["samples"].to_list()
+    assert json.loads(sample, parse_constant=pytest.fail)["originator_counter"].lower() == "nan"
+
+
 def test_an_unknown_region_or_status_is_kept_in_outcomes(tmp_path):
     extracts = builds.secure_devices()
     extracts["devices"][0] |= {"csp_region": "Atlantis", "device_status": "Sleeping"}
@@ -581,6 +602,17 @@ def test_many_bad_rows_are_counted_without_being_spelled_out(tmp_path, monkeypat
         "dsp_checks": 16,
         "devices": 10,
     }
+
+
+def test_columns_are_described_once_a_schema(tmp_path, monkeypatch):
+    folders = builds.folders(tmp_path)
+    for number in range(5):
+        add_file(folders, "dsp_checks", f"{number}.parquet", [builds.dsp_check(passed=True)])
+    described = Mock(side_effect=_described)
+    monkeypatch.setattr("data.extracts._described", described)
+    survey(folders.extracts)
+    folders_described = Counter(path.parent.name for _, path in (call.args for call in described.call_args_list))
+    assert folders_described["dsp_checks"] == 1
 
 
 def test_every_file_with_a_broken_page_is_named(spoilt):

@@ -16,9 +16,9 @@ from builds import march
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from analysis import tables
+from analysis import pipeline, tables
 from analysis.pipeline import Parameters, build
-from data import reduction
+from data import duck, reduction
 from data.export import outcomes_frame
 
 # Estates of a dozen Devices: one bad row in fifty is more than the share that a real build takes.
@@ -345,6 +345,29 @@ def test_many_buckets_are_many_parts_of_one_table():
     with patch.object(reduction, "DEVICES_A_BUCKET", 10), built(extracts) as snapshot:
         assert len(snapshot.files("outcomes")) == 4
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(oracle.check(extracts, estates.BUILD_START)[0]))
+
+
+@pytest.mark.parametrize("rows_a_chunk", [1, 7])
+@few(2)
+@given(plan=planned(BAD))
+def test_chunks_and_parts_change_nothing(rows_a_chunk, plan):
+    extracts = estates.make_estate(**plan)
+    clean, bad = oracle.check(extracts, estates.BUILD_START)
+    tiny = patch.multiple(reduction, ROWS_A_CHUNK=rows_a_chunk, CHUNKS_A_PART=2, DEVICES_A_BUCKET=3)
+    with tiny, patch.object(pipeline, "MOST_COUNTS", 5), built(extracts, files=2) as snapshot:
+        assert outcomes_of(snapshot) == by_device(oracle.outcomes(clean))
+        assert quarantined(snapshot) == Counter(extract for extract, _, _ in bad)
+        assert sum(snapshot.frame("counts")["devices"]) == snapshot.rows("outcomes")
+
+
+def test_two_devices_of_one_hash_stop_the_build():
+    keyed = duck.sql("keyed").replace("hash(device_id)", "7::ubigint")
+    with (
+        patch.object(duck, "sql", lambda name, real=duck.sql: keyed if name == "keyed" else real(name)),
+        pytest.raises(RuntimeError, match="two Devices have one hash"),
+        built(builds.secure_devices(range(1, 3))),
+    ):
+        pass
 
 
 @few(3)

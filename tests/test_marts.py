@@ -115,7 +115,7 @@ HALF_WAY = {
     "reading": (pipeline.Reduction, "read"),
     "weighing the evidence": (pipeline, "classify"),
     "writing": (Draft, "write"),
-    "counting": (Draft, "merge_counts"),
+    "counting": (pipeline.Counts, "frame"),
     "describing": (marts, "_described"),
     "writing the manifest": (marts, "_write_durably"),
     "publishing": (Draft, "publish"),

@@ -3,6 +3,7 @@
 select
     device_id,
     keeps_contract,
+    bad_row,
     case when keeps_contract then packed_attempt(occurred_at, step_no, outcome) end as attempt,
     sent_at,
     case when outcome in (outcome_no('no_response'), outcome_no('other')) then known_code end as response_code,
@@ -16,6 +17,7 @@ from (
         select
             device_id,
             keeps_contract,
+            bad_row,
             sent_at,
             command_variant,
             step_of(srv, credential_type, remote_party_role) as step_no,

@@ -1,8 +1,4 @@
 -- One row per row that breaks its contract: where it stands, the rules that it breaks, and what it held (JSON).
-select
-    file,
-    $broken as rules,
-    $sample as sample,
-    true as is_new
+select bad_row
 from rows
 where not keeps_contract

@@ -5,6 +5,7 @@
 select
     device_id,
     keeps_contract,
+    bad_row,
     packed_read(read_at, cell_of(remote_party_role, certificate_usage)) as read,
     content_of(status_code, subject_unique_id, subject_key_identifier) as content,
     case when remote_party_role = 'Device' and keeps_contract then eui_key(subject_key_identifier) end as key_identifier,

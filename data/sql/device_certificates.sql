@@ -3,6 +3,7 @@
 select
     subject_unique_id as device_id,
     keeps_contract,
+    bad_row,
     cell_of(remote_party_role, certificate_usage) as cell_no,
     content_of('success', subject_unique_id, subject_key_identifier) as content
 from rows

@@ -3,6 +3,7 @@
 select
     device_id,
     keeps_contract,
+    bad_row,
     packed_attempt(checked_at, dsp_check_of("check"), outcome_of('I0', 'success')) as attempt
 from rows
 where

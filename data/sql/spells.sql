@@ -2,6 +2,7 @@
 select
     device_id,
     keeps_contract,
+    bad_row,
     supplier_id,
     effective_from,
     effective_to
