@@ -87,7 +87,12 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     spells = _rows_of(reduction, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
     spells = spells.filter(pl.col("effective_from") <= reduction.as_at.date())
     devices = with_suppliers(devices, spells, reduction.as_at)
-    attempts = [_rows_of(reduction, bucket, name, devices, "attempt") for name in ("attempts", "passed_checks")]
+    attempts = [
+        _rows_of(reduction, bucket, "attempts", devices, "attempt", "sent_at"),
+        _rows_of(reduction, bucket, "passed_checks", devices, "attempt").with_columns(
+            sent_at=pl.lit(None, pl.Datetime("us"))
+        ),
+    ]
     reads = _rows_of(reduction, bucket, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",
@@ -174,7 +179,7 @@ def _device_key_reads(reads: pl.DataFrame, certificates: pl.DataFrame) -> pl.Dat
 
 
 def _steps(attempts: pl.DataFrame, devices: int) -> list[pl.Series]:
-    """Packed attempts (device_no, attempt) as columns, one row per Device in the order of device_no.
+    """Packed attempts (device_no, attempt, sent_at) as columns, one row per Device in the order of device_no.
 
     For each step, the checks first: `<step>_met_at` (UTC), its first success; `<step>_open_at`, the last time when an
     attempt at it may have worked; `<step>_tries`, attempts at it (255 stands for more). `empty_checks` and
@@ -193,7 +198,9 @@ def _steps(attempts: pl.DataFrame, devices: int) -> list[pl.Series]:
     seen = np.zeros(devices * width, dtype=np.uint8)
     np.bitwise_or.at(seen, where, (1 << outcome).astype(np.uint8))
     first[first == -NEVER - 1] = NEVER
-    tries = np.minimum(np.bincount(where, minlength=devices * width), 255).astype(np.uint8)
+    tries = np.bincount(where, minlength=devices * width)
+    tries -= np.bincount(where[_second_copies(attempts, tries[where] > 1)], minlength=devices * width)
+    tries = np.minimum(tries, 255).astype(np.uint8)
     first, last, seen, tries = (array.reshape(devices, width) for array in (first, last, seen, tries))
     return [
         *(instants(f"{name}_met_at", first[:, number]) for number, name in names.items()),
@@ -202,6 +209,12 @@ def _steps(attempts: pl.DataFrame, devices: int) -> list[pl.Series]:
         _check_bits("empty_checks", seen, duck.EMPTY),
         _check_bits("unanswered_checks", seen, duck.NO_RESPONSE),
     ]
+
+
+def _second_copies(attempts: pl.DataFrame, may_be: np.ndarray) -> np.ndarray:
+    """Places of the rows that stand twice: of one Device, step and outcome, sent and answered at the same instants."""
+    places = np.flatnonzero(may_be)
+    return places[~attempts[places].select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()]
 
 
 def instants(name: str, microseconds: np.ndarray) -> pl.Series:
