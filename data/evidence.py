@@ -87,12 +87,8 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     spells = _rows_of(reduction, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
     spells = spells.filter(pl.col("effective_from") <= reduction.as_at.date())
     devices = with_suppliers(devices, spells, reduction.as_at)
-    attempts = [
-        _rows_of(reduction, bucket, "attempts", devices, "attempt", "sent_at"),
-        _rows_of(reduction, bucket, "passed_checks", devices, "attempt").with_columns(
-            sent_at=pl.lit(None, pl.Datetime("us"))
-        ),
-    ]
+    attempts = _rows_of(reduction, bucket, "attempts", devices, "attempt", "sent_at")
+    checks = _rows_of(reduction, bucket, "passed_checks", devices, "attempt")
     reads = _rows_of(reduction, bucket, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",
@@ -101,7 +97,7 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     )
     certificates = _rows_of(reduction, bucket, "device_certificates", devices, "cell_no", "content")
     return Evidence(
-        devices=devices.with_columns(_steps(pl.concat(attempts), devices.height)),
+        devices=devices.with_columns(_steps(pl.concat([attempts, checks], how="diagonal"), devices.height)),
         party_cell_reads=_party_cell_reads(reads, devices, parties),
         device_key_reads=_device_key_reads(reads, certificates),
         judged=parties.judged,

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, date, timedelta, timezone
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import builds
 import estates
@@ -17,6 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from analysis import pipeline, tables
+from analysis.causes import with_cause
 from analysis.pipeline import Parameters, build
 from data import duck, reduction
 from data.export import outcomes_frame
@@ -434,3 +435,16 @@ def test_no_devices_make_empty_tables_and_null_rates():
         assert rates == oracle.rates([])[0]
         assert sum(tables.frame(snapshot, "causes")["reported_failures"]) == 0
         assert len(tables.frame(snapshot, "amendments")) == 32
+
+
+def test_a_second_copy_of_a_row_is_no_second_try():
+    extracts = builds.secure_devices([1])
+    sent = builds.response(check=builds.USER_CHECKS[0])
+    extracts["service_responses"] += [sent, sent, sent | {"sent_at": march(1, 9), "responded_at": march(1, 10)}]
+    with tempfile.TemporaryDirectory() as folder, patch.object(pipeline, "with_cause", Mock(wraps=with_cause)) as last:
+        estates.write_estate(extracts, Path(folder) / "extracts")
+        build(Path(folder) / "extracts", Path(folder) / "marts", Parameters(None, 7, ANY_SHARE))
+        [[devices]] = [call.args for call in last.call_args_list]
+    # Two copies of the row that secure_devices has already are one try with it, the earlier one another.
+    tries = devices.select("issue_digital_signature_tries", "issue_key_agreement_tries", "communicating_tries")
+    assert tries.rows() == [(2, 1, 1)]
