@@ -10,10 +10,11 @@ import polars.selectors as cs
 from analysis.actual import with_actual
 from analysis.amendments import amendments
 from analysis.causes import with_cause
+from analysis.pathways import with_pathway
 from analysis.reported import names_of_checks, with_reported
 from data.contracts import contracts
 from data.evidence import Evidence, evidence
-from data.extracts import InputRefused, Survey, survey
+from data.extracts import InputRefused, Survey, digests, survey
 from data.marts import Draft, Snapshot
 from data.reduction import Progress, Reduction
 
@@ -25,7 +26,6 @@ MOST_COUNTS = 2_000_000
 # Columns of `outcomes` as they are kept in a snapshot: an EUI-64 as an integer, a list as text joined with `; `.
 OUTCOMES = (
     "device_key",
-    "device_hash",
     "device_type",
     "csp_region",
     "manufacturer",
@@ -47,6 +47,12 @@ OUTCOMES = (
     "finding",
     "cause",
     "causes",
+    # Of the snapshot only, no part of what is exported.
+    "device_hash",
+    "unmet",
+    "signature",
+    "pathway",
+    "pathway_hours",
 )
 # What Devices are counted by: everything that a page groups, filters or computes with.
 COUNTED_BY = (
@@ -68,7 +74,7 @@ COUNTED_BY = (
     "signature",
 )
 # What a Device's own page shows beside its outcome.
-EVIDENCE_KEPT = ("attempts", "passed_checks", "cell_reads", "spells", "device_certificates")
+EVIDENCE_KEPT = ("inventory_rows", "attempts", "passed_checks", "cell_reads", "spells", "device_certificates")
 FINDINGS = {
     ("failed", "secure"): "over_reported",
     ("failed", "not_secure"): "confirmed_failure",
@@ -92,7 +98,7 @@ def classify(found: Evidence, as_at: datetime, grace_days: int = GRACE_DAYS) -> 
     """One row per Device in scope: the evidence and every verdict, in the order of device_no."""
     devices = with_reported(found.devices, as_at, grace_days)
     devices = with_actual(devices, found.party_cell_reads, found.device_key_reads, found.judged)
-    return with_cause(devices).with_columns(
+    return with_pathway(with_cause(devices)).with_columns(
         finding=finding(),
         unmet_checks=pl.col("unmet").replace_strict(names_of_checks(), return_dtype=pl.String),
         commissioned_month=pl.col("commissioned_at").dt.strftime("%Y-%m"),
@@ -164,6 +170,7 @@ def _write_small_tables(draft: Draft, reduction: Reduction, counts: pl.DataFrame
     draft.write("unrecognised", reduction.unrecognised.frame())
     draft.write("parties", reduction.parties())
     draft.write("cell_contents", reduction.cell_contents())
+    draft.write("organisation_certificates", reduction.organisation_certificates())
     if reduction.survey.files.get("incidents"):
         draft.write("incidents", reduction.incidents())
 
@@ -183,6 +190,7 @@ def _manifest(
     extracts: Path, found: Survey, reduction: Reduction, parameters: Parameters, build_start: datetime
 ) -> dict:
     """What `pco status` and the Data and method page tell of a snapshot."""
+    sha256 = digests(found)
     return {
         "as_at": reduction.as_at.isoformat(),
         "as_at_is_given": parameters.as_at is not None,
@@ -196,7 +204,8 @@ def _manifest(
         "extracts": {
             name: {
                 "files": [
-                    {"name": file.name, "rows": file.rows, "bytes": file.size} for file in found.files.get(name, [])
+                    {"name": file.name, "rows": file.rows, "bytes": file.size, "sha256": sha256[file.name]}
+                    for file in found.files.get(name, [])
                 ],
                 "rows": found.rows(name),
                 "quarantined": reduction.quarantine.rows.get(name, 0),
