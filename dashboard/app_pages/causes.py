@@ -3,8 +3,7 @@
 import streamlit as st
 
 from analysis import views
-from analysis.causes import causes, unexplained
-from dashboard import cards, charts, reading, words
+from dashboard import cards, cause_cards, charts, filters, reading, words
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
@@ -35,6 +34,7 @@ cards.card(
     charts.cause_trend(trend),
     trend.drop("cause"),
     "Devices reported failed for the cause, of all Devices due that were commissioned in the month.",
+    filter_by=filters.by_month(trend["commissioned_month"]),
 )
 together = views.overlaps(counts)
 several = views.with_several_causes(together)
@@ -47,15 +47,5 @@ cards.card(
     "Each column is a set of causes that hold together for a Device's unmet checks; filled dots name them.",
 )
 
-st.header("What each cause means")
-by_cause = {row["cause"]: row for row in table.to_dicts()}
-for cause in causes():
-    with st.container(border=True):
-        st.subheader(cause.label, anchor=cause.name)
-        st.markdown(words.cause_numbers(by_cause[cause.name]))
-        st.markdown(f"{cause.says}\n\n*What would resolve it:* {cause.resolves}\n\n*Criteria:* {cause.clause}.")
-        st.caption(f"Fits: {cause.fits} Does not fit: {cause.does_not_fit}")
-with st.container(border=True):
-    st.subheader(unexplained()["label"], anchor="unexplained")
-    st.markdown(words.cause_numbers(by_cause["unexplained"]))
-    st.markdown(unexplained()["says"])
+cause_cards.one_by_one(view, counts, table, trend)
+cause_cards.scenario(counts)
