@@ -3,9 +3,11 @@
 Only footers are read here; the rows are read by `data.evidence`.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +94,25 @@ def survey(folder: Path) -> Survey:
         # What is wrong inside the other files is named as well: one try tells all.
         raise InputRefused(found.problems + unreadable_files(found))
     return found
+
+
+def digests(found: Survey) -> dict[str, str]:
+    """Name of each surveyed file -> the SHA-256 of its bytes; raises `InputRefused` naming each that is gone."""
+    files = [file for files in found.files.values() for file in files]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        told = dict(zip((file.name for file in files), pool.map(_digest, files), strict=True))
+    problems = [f"{printable(name)}: cannot be read any more" for name, digest in told.items() if digest is None]
+    if problems:
+        raise InputRefused(problems)
+    return told
+
+
+def _digest(file: ExtractFile) -> str | None:
+    try:
+        with file.path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def unreadable_files(found: Survey) -> list[str]:

@@ -4,18 +4,17 @@ import polars as pl
 import streamlit as st
 
 from analysis import views
-from analysis.causes import causes
-from dashboard import cards, charts, reading, words
-from data import reference
-from data.contracts import contracts
+from analysis.rates import rates
+from dashboard import cards, charts, method_cards, reading, words
 
 view = st.session_state["view"]
-manifest = view.snapshot.manifest
-counts = reading.selected_counts(view.snapshot.folder, view.selection)
-quarantine = reading.small_table(view.snapshot.folder, "quarantine")
-unrecognised = reading.small_table(view.snapshot.folder, "unrecognised")
+folder, manifest = view.snapshot.folder, view.snapshot.manifest
+counts = reading.selected_counts(folder, view.selection)
+unrecognised = reading.small_table(folder, "unrecognised")
+names = reading.party_names(folder)
 
 st.title("Data and method")
+st.page_link("app_pages/definitions.py", label="What the words, codes and columns mean", icon=":material/menu_book:")
 st.header("Where the figures come from", anchor="snapshot")
 st.markdown(words.snapshot_sentence(view.snapshot, reading.kept_snapshots()))
 
@@ -36,27 +35,24 @@ cards.show_table(extracts)
 if manifest["ignored_in_extracts"]:
     st.caption(f"Beside the extracts and ignored: {', '.join(manifest['ignored_in_extracts'])}.")
 
-st.subheader("Quarantined rows by rule", anchor="quarantine")
-if quarantine.is_empty():
-    st.success("No row broke its contract.")
-else:
-    by_rule = quarantine.group_by("extract", "rule").agg(
-        pl.col("rows").sum(),
-        files=pl.col("file").n_unique(),
-        sample=pl.col("samples").list.first().drop_nulls().first(),
-    )
-    cards.show_table(by_rule.sort("extract", "rule"))
-    cards.downloads(view, "quarantine", quarantine)
+st.header("The road of each number", anchor="lineage")
+method_cards.roads(view, rates(counts).row(0, named=True))
 
-st.subheader("Codes not recognised", anchor="unrecognised")
+st.header("Quarantined rows by rule", anchor="quarantine")
+method_cards.quarantine(view, reading.small_table(folder, "quarantine"))
+
+st.header("Codes not recognised", anchor="unrecognised")
 if unrecognised.is_empty():
     st.success("Every code is one that the domain knows.")
 else:
     st.markdown("Kept, never guessed: a code that is not known satisfies nothing.")
     cards.show_table(unrecognised)
 
-table = views.coverage(counts, view.selection.party_role, reading.party_names(view.snapshot.folder))
-if not table.is_empty():
+st.header("Whose Devices could be judged", anchor="whose")
+table = views.coverage(counts, view.selection.party_role, names)
+if table.is_empty():
+    cards.nothing_selected()
+else:
     verified, due = table["verified"].sum(), table["due"].sum()
     cards.card(
         view,
@@ -68,30 +64,7 @@ if not table.is_empty():
         f"By {words.DIMENSIONS[view.selection.party_role].lower()}. A Device counts as verified when each cell that "
         "must be right was read after the last thing that may have changed it, or some read shows a fault.",
     )
+    method_cards.coverage_by_month(view, counts, names)
 
-st.header("Definitions", anchor="definitions")
-st.subheader("Checks: the criteria in force")
-checks = pl.DataFrame(reference.checks())
-cards.show_text(checks.drop("check").select(pl.col("label").alias("check"), "srv", *reference.DEVICE_TYPES))
-st.subheader("Cells that must be right")
-cells = pl.DataFrame(reference.table("cells")).filter(pl.col("remote_party_role") != "Device")
-cards.show_text(cells.select("remote_party_role", "certificate_usage", *reference.DEVICE_TYPES))
-st.subheader("Causes, in order of precedence")
-cards.show_text(pl.DataFrame([{"cause": c.label, "holds when": c.says, "for example": c.fits} for c in causes()]))
-st.subheader("Response codes")
-cards.show_text(pl.DataFrame(reference.table("response_codes")))
-st.subheader("What each extract must hold")
-for contract in contracts().values():
-    with st.expander(f"{contract.extract}: one row per {contract.grain}"):
-        cards.show_text(
-            pl.DataFrame(
-                [
-                    {"column": column.name, "holds": column.kind, "may be empty": "yes" if column.optional else "no"}
-                    for column in contract.columns
-                ]
-            )
-        )
-        rules = [*contract.rules(), *contract.rules_of_rows]
-        cards.show_text(pl.DataFrame([{"rule": rule.name, "says": rule.says} for rule in rules]))
-st.header("Glossary", anchor="glossary")
-cards.show_text(pl.DataFrame(reference.table("glossary")))
+st.header("Two snapshots side by side", anchor="snapshots")
+method_cards.two_snapshots(view)

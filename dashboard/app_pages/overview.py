@@ -1,9 +1,10 @@
 """How bad is it really?"""
 
+import polars as pl
 import streamlit as st
 
-from analysis import rates, views
-from dashboard import cards, charts, reading, words
+from analysis import rates, reporting, views
+from dashboard import cards, charts, filters, reading, report_cards, words, words_changes
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
@@ -16,6 +17,10 @@ if overall["due"] == 0:
 
 st.header(words.headline(overall), anchor="headline")
 st.markdown(words.overview_sentence(overall))
+months = views.by_month(counts)
+last = reporting.last_month_all_due(counts)
+if last:
+    st.markdown(words_changes.last_month(months.row(by_predicate=pl.col("commissioned_month") == last, named=True)))
 
 with st.container(horizontal=True):
     st.metric("Reported failed", words.count(overall["reported_failures"]), border=True)
@@ -37,7 +42,7 @@ tolerance = (
     )
     / 100
 )
-months = views.by_month(counts)
+st.markdown(words_changes.breaches(months, tolerance))
 cards.card(
     view,
     "rates-by-month",
@@ -46,7 +51,9 @@ cards.card(
     months,
     "Reported: Devices reported failed of Devices due. Actual: estimated from the Devices that could "
     "be judged by their certificates, weighted to all Devices due; the band is its 95 % interval.",
+    filter_by=filters.by_month(months["commissioned_month"]),
 )
+report_cards.by_report(view, tolerance)
 steps = views.waterfall(counts)
 cards.card(
     view,
@@ -58,3 +65,5 @@ cards.card(
     "Counts of Devices, none estimated: each cause's step is the Devices reported failed for it whose certificates "
     "are right; those not verified are neither right nor wrong.",
 )
+st.header("What changed since the previous snapshot", anchor="since-previous")
+report_cards.since_previous(view)
