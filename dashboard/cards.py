@@ -1,7 +1,9 @@
-"""A chart with its title, the same data as a table, and the file of it."""
+"""A chart with its title, the same data as a table, its files, and a way to filter by it."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,9 +12,12 @@ import polars as pl
 import streamlit as st
 
 from analysis.selection import Selection
-from dashboard import charts, words
+from dashboard import charts, filters, picture, words
 from data.export import with_text_for_lists, write_sheet
 from data.marts import Snapshot
+
+DEMONSTRATION = "Demonstration estate: every Device and party is made up."
+CLICK = "Choose here, or click in the chart: it sets the filters of every page. *Clear the filters* undoes it."
 
 
 @dataclass(frozen=True)
@@ -31,21 +36,89 @@ class View:
     def made(self) -> str:
         return f"Snapshot {self.snapshot.number}, as at {words.moment(self.snapshot.manifest['as_at'])}."
 
+    def about(self, title: str = "", how: str = "") -> dict[str, str]:
+        """What a file says of itself, by name; times are UTC."""
+        facts = {
+            "title": title,
+            "how_made": how,
+            "filters": self.in_words,
+            "snapshot": str(self.snapshot.number),
+            "as_at": words.moment(self.snapshot.manifest["as_at"]),
+            "file_made": words.moment(datetime.now(UTC).isoformat()),
+            "estate": DEMONSTRATION if self.snapshot.manifest["is_demonstration"] else "",
+        }
+        return {name: fact for name, fact in facts.items() if fact}
 
-def card(view: View, name: str, title: str, figure: go.Figure, table: pl.DataFrame, how: str) -> None:
-    """A bordered card; `how` says in a sentence how the figures are made, `table` holds them all."""
-    with st.container(border=True):
+
+def card(
+    view: View,
+    name: str,
+    title: str,
+    figure: go.Figure,
+    table: pl.DataFrame,
+    how: str,
+    *,
+    filter_by: Sequence[filters.Target] = (),
+) -> None:
+    """A bordered card; `how` says in a sentence how the figures are made, `table` holds them all.
+
+    A click on a mark that `filter_by` knows sets filters, and so does choosing it in a box below the chart.
+    """
+    with st.container(border=True, key=f"card-{name}"):
         st.subheader(title, anchor=name)
-        st.plotly_chart(
-            figure, config=charts.CONFIG, key=f"chart-{name}", alt=f"{title}. The table below holds the same."
-        )
+        _chart(name, title, figure, filter_by)
         with st.expander("The same as a table, and as a file"):
             show_table(table)
-            downloads(view, name, table)
+            downloads(view, name, table, title, how, has_chart=True)
         st.caption(f"{how} {view.made()} Devices: {view.in_words}.")
 
 
+def _chart(name: str, title: str, figure: go.Figure, targets: Sequence[filters.Target]) -> None:
+    alt = f"{title}. The table below holds the same."
+    if not targets:
+        st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{name}", alt=alt)
+        return
+    # Under its old key a chart that was clicked would not report the same click again.
+    key = f"chart-{name}-{st.session_state.get(f'clicks-{name}', 0)}"
+    st.plotly_chart(
+        figure,
+        config=charts.CONFIG,
+        key=key,
+        alt=alt,
+        on_select=lambda: _clicked(name, key, targets),
+        selection_mode="points",
+    )
+    choice = f"filter-to-{name}"
+    st.selectbox(
+        "Filter to",
+        range(len(targets)),
+        index=None,
+        format_func=lambda place: targets[place].label,
+        key=choice,
+        on_change=lambda: _chosen(choice, targets),
+        placeholder="Click in the chart, or choose here",
+        help=CLICK,
+        width=320,
+    )
+
+
+def _clicked(name: str, key: str, targets: Sequence[filters.Target]) -> None:
+    found = filters.target_of(st.session_state[key].selection.points, targets)
+    if found:
+        st.session_state[f"clicks-{name}"] = st.session_state.get(f"clicks-{name}", 0) + 1
+        filters.set_to(found)
+
+
+def _chosen(key: str, targets: Sequence[filters.Target]) -> None:
+    place = st.session_state[key]
+    st.session_state[key] = None
+    if place is not None:
+        filters.set_to(targets[place])
+
+
 def show_table(table: pl.DataFrame) -> None:
+    """The name first, where rows have one: the ids before it say nothing to a person."""
+    table = table.select(*(["name"] if "name" in table.columns else []), pl.exclude("name"))
     st.dataframe(table, column_config=_columns(table), hide_index=True)
 
 
@@ -67,26 +140,43 @@ def _columns(table: pl.DataFrame) -> dict:
     }
 
 
-def downloads(view: View, name: str, table: pl.DataFrame) -> None:
+def downloads(
+    view: View,
+    name: str,
+    table: pl.DataFrame | Callable[[], pl.DataFrame],
+    title: str = "",
+    how: str = "",
+    *,
+    has_chart: bool = False,
+) -> None:
+    """Buttons for the files of a table, which may be one to be made when it is asked for, and of the card's chart."""
     with st.container(horizontal=True):
         for ending, made_by in (("csv", as_csv), ("xlsx", as_xlsx)):
             st.download_button(
                 ending.upper(),
-                lambda made_by=made_by: made_by(table),
+                lambda made_by=made_by: made_by(table() if callable(table) else table, view.about(title, how)),
                 file_name=view.file_name(name, ending),
                 key=f"{ending}-{name}",
                 on_click="ignore",
             )
+        if has_chart:
+            lines = [how, f"{view.made()} Devices: {view.in_words}."]
+            if view.snapshot.manifest["is_demonstration"]:
+                lines.append(DEMONSTRATION)
+            picture.button(f"png-{name}", view.file_name(name, "png"), title, lines)
 
 
-def as_csv(table: pl.DataFrame) -> bytes:
-    return with_text_for_lists(table).write_csv().encode()
+def as_csv(table: pl.DataFrame, about: dict[str, str] | None = None) -> bytes:
+    """What the file says of itself is in columns at the end, the same in each row: every reader of CSV takes them."""
+    facts = [pl.lit(fact).alias(f"about_{name}") for name, fact in (about or {}).items()]
+    return with_text_for_lists(table).with_columns(facts).write_csv().encode()
 
 
-def as_xlsx(table: pl.DataFrame) -> bytes:
+def as_xlsx(table: pl.DataFrame, about: dict[str, str] | None = None) -> bytes:
+    """The data on the first sheet, what the file says of itself on the second."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "data.xlsx"
-        write_sheet([table], file, "data")
+        write_sheet([table], file, "data", {_heading(name): fact for name, fact in (about or {}).items()})
         return file.read_bytes()
 
 

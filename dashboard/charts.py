@@ -8,12 +8,13 @@ import polars as pl
 
 from analysis.causes import cause_names, label_of
 
-# Each has 3:1 contrast against the light and the dark page; dash, shape or hatch tells them apart as well.
+# Each has 3:1 contrast against the light and the dark page, and is told from the others with any colour vision; dash,
+# shape or hatch tells them apart as well.
 REPORTED = "#D55E00"
 ACTUAL = "#0072B2"
-OVER_REPORTED = "#A2668F"
+OVER_REPORTED = "#8C5486"
 UNVERIFIED = "#7D7D7D"
-MISSED = "#A07800"
+MISSED = "#7A5CFF"
 TOLERANCE = "#7D7D7D"
 STEP_COLOURS = {
     "Reported failed": REPORTED,
@@ -22,12 +23,12 @@ STEP_COLOURS = {
     "Missed failures": MISSED,
     "Found not secure": ACTUAL,
 }
-CAUSE_COLOURS = dict(zip(cause_names(), ("#A2668F", "#D55E00", "#0072B2", "#00875F", "#7D7D7D"), strict=True))
+CAUSE_COLOURS = dict(zip(cause_names(), ("#8C5486", "#D55E00", "#0072B2", "#008F50", "#7D7D7D"), strict=True))
 CAUSE_DASHES = dict(zip(cause_names(), ("dash", "solid", "dot", "dashdot", "longdash"), strict=True))
 CAUSE_MARKERS = dict(zip(cause_names(), ("square", "circle", "diamond", "cross", "x"), strict=True))
 BAND = "rgba(0, 114, 178, 0.22)"
 ROW_HEIGHT = 26
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "toImage"], "locale": "en-GB"}
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"], "locale": "en-GB"}
 
 
 def blank_figure(height: int, hovermode: str = "closest", **layout) -> go.Figure:
@@ -158,7 +159,7 @@ def dumbbell(table: pl.DataFrame) -> go.Figure:
             "color": ACTUAL,
             "thickness": 1.5,
         },
-        customdata=table.select("not_secure", "verified").rows(),
+        customdata=table.select("not_secure", "verified", "name").rows(),
         hovertemplate="%{y}: actual %{x:.2%} (%{customdata[0]:,} found in %{customdata[1]:,} verified)<extra></extra>",
     )
     figure.add_scatter(
@@ -167,7 +168,7 @@ def dumbbell(table: pl.DataFrame) -> go.Figure:
         name="Reported",
         mode="markers",
         marker={"color": REPORTED, "symbol": "circle", "size": 9},
-        customdata=table.select("reported_failures", "due").rows(),
+        customdata=table.select("reported_failures", "due", "name").rows(),
         hovertemplate="%{y}: reported %{x:.2%} (%{customdata[0]:,} of %{customdata[1]:,} due)<extra></extra>",
     )
     _rows(figure, table.height)

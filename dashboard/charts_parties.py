@@ -11,7 +11,7 @@ from analysis.peers import DECILES, FEWEST_DUE
 from dashboard.charts import ACTUAL, BAND, REPORTED, UNVERIFIED, blank_figure
 
 # No verdict's colours, as a standing is none; each has 3:1 contrast against the light and the dark page.
-STANDING_COLOURS = {INSIDE: "#5F7A8C", OUTSIDE_95: "#8A63D2", OUTSIDE_998: "#D6336C"}
+STANDING_COLOURS = {INSIDE: "#6B8799", OUTSIDE_95: "#A07800", OUTSIDE_998: "#D6336C"}
 STANDING_MARKERS = {INSIDE: "circle", OUTSIDE_95: "diamond", OUTSIDE_998: "square"}
 LIMIT = "#7D7D7D"
 # The plot of a page 390 pixels wide, and what a name takes of it, in pixels.

@@ -1,13 +1,24 @@
 """The filters that every page shares, in the side bar and in the URL."""
 
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import streamlit as st
 
 from analysis.selection import PARTY_ROLES, Selection
-from dashboard import reading, words
+from dashboard import back, reading, words
 from data import reference
+
+
+class Target(NamedTuple):
+    """A mark of a chart that filters: a value that the chart holds at it, its name, and the filters that it sets."""
+
+    mark: str
+    label: str
+    sets: dict
 
 
 def _defaults(months: list[str]) -> dict:
@@ -20,7 +31,7 @@ def selection(folder: Path) -> Selection:
     counts = reading.counts(folder)
     months = sorted(counts["commissioned_month"].unique())
     defaults = _defaults(months)
-    _keep_in_address(defaults)
+    keep_in_address(defaults)
     with st.sidebar:
         st.subheader("Filters")
         first, last = _period(months)
@@ -46,7 +57,9 @@ def selection(folder: Path) -> Selection:
             bind="query-params",
         )
         parties = _parties(folder, counts, role)
-        st.button("Clear the filters", on_click=_clear, args=(defaults,), width="stretch")
+        with st.container(horizontal=True, gap=None):
+            st.button("Clear the filters", on_click=clear, args=(defaults,), width="stretch")
+            back.undoes_filters()
     whole = (first, last) == (months[0], months[-1])
     return Selection(
         first_month=None if whole else first,
@@ -58,7 +71,7 @@ def selection(folder: Path) -> Selection:
     )
 
 
-def _keep_in_address(defaults: dict) -> None:
+def keep_in_address(defaults: dict) -> None:
     """A page that is left before it is drawn loses its filters from the address: setting a value puts it back."""
     for key, default in defaults.items():
         value = st.session_state.get(key, default)
@@ -107,7 +120,7 @@ def one_party(folder: Path, chosen: Selection, with_due: pl.Series) -> str | Non
     options = [party for party in by_size if not chosen.parties or party in chosen.parties]
     first = next((place for place, party in enumerate(options) if party in with_due), 0)
     if options:
-        _keep_in_address({"one_party": options[first]})
+        keep_in_address({"one_party": options[first]})
     return st.selectbox(
         words.DIMENSIONS[role],
         options,
@@ -124,10 +137,62 @@ def _in_order(found: pl.Series, order: tuple[str, ...]) -> list[str]:
     return [value for value in order if value in present]
 
 
-def _clear(defaults: dict) -> None:
+def clear(defaults: dict) -> None:
+    """For a callback: puts each key that a widget has back to its default."""
     for key, default in defaults.items():
         if key in st.session_state:
             st.session_state[key] = default
+
+
+def by_party(table: pl.DataFrame, dimension: str) -> list[Target]:
+    """Targets of a chart of parties or regions, found by name; none where no filter knows the dimension."""
+    rows = table.drop_nulls(dimension).select(dimension, "name").unique(maintain_order=True).rows()
+    if dimension == "csp_region":
+        return [Target(name, name, {"region": [region]}) for region, name in rows]
+    if dimension in PARTY_ROLES:
+        return [Target(name, name, {"party_role": dimension, "party": [party]}) for party, name in rows]
+    return []
+
+
+def by_device_type(types: Iterable[str]) -> list[Target]:
+    return [Target(one, one, {"type": [one]}) for one in types]
+
+
+def by_month(months: Iterable[str]) -> list[Target]:
+    """Targets of a chart over months of commissioning, `2021-08`, each drawn on its first day."""
+    return [Target(f"{one}-01", words.month(one), {"period": (one, one)}) for one in dict.fromkeys(months)]
+
+
+def by_quarter(months: Iterable[str]) -> list[Target]:
+    """Targets of a chart over quarters of commissioning: a quarter filters to those of the months that it has."""
+    targets = []
+    for (year, quarter), group in groupby(sorted(set(months)), key=_quarter):
+        own = list(group)
+        mark = f"{year}-{3 * quarter - 2:02d}-01"
+        targets.append(Target(mark, f"{year} Q{quarter}", {"period": (own[0], own[-1])}))
+    return targets
+
+
+def _quarter(month: str) -> tuple[str, int]:
+    return month[:4], (int(month[5:]) + 2) // 3
+
+
+def target_of(points: Sequence[dict], targets: Sequence[Target]) -> Target | None:
+    """The target that was clicked: the first with whose mark a point agrees in its place or its data."""
+    by_mark = {target.mark: target for target in targets}
+    for point in points:
+        data = point.get("customdata") or []
+        for value in (point.get("x"), point.get("y"), *(data if isinstance(data, list | tuple) else data.values())):
+            for mark in (str(value), f"{value}-01"):
+                if mark in by_mark:
+                    return by_mark[mark]
+    return None
+
+
+def set_to(target: Target) -> None:
+    """For a callback: widgets take a value only before they are drawn."""
+    for key, value in target.sets.items():
+        st.session_state[key] = value
 
 
 def in_words(chosen: Selection, names: dict[str, str]) -> str:

@@ -7,7 +7,9 @@ import polars as pl
 import streamlit as st
 
 from analysis.devices import to_act_on
+from analysis.reporting import MOST_REPORTS, tally
 from analysis.selection import Selection, select
+from data import changes
 from data.marts import Snapshot, current, snapshots
 
 
@@ -58,3 +60,31 @@ def party_names(folder: Path) -> dict[str, str]:
 def devices_to_act_on(folder: Path, selection: Selection) -> pl.DataFrame:
     """At most as many Devices as a page shows; nothing else of the table of outcomes is held."""
     return to_act_on(pl.scan_parquet(sorted(folder.glob("outcomes-*.parquet")), glob=False), selection)
+
+
+def _made(snapshot: Snapshot) -> tuple[str, str]:
+    """What tells a snapshot from any other, one too that was given the number of one removed."""
+    return str(snapshot.folder), snapshot.manifest["build_finished_at"]
+
+
+def whole_snapshots() -> list[Snapshot]:
+    """The kept snapshots that can be compared, oldest first: of one being removed some tables are gone already."""
+    return [one for one in kept_snapshots() if changes.is_whole(one)]
+
+
+@st.cache_resource(max_entries=MOST_REPORTS + 2, hash_funcs={Snapshot: _made}, show_spinner="Reading the reports")
+def report_counts(snapshot: Snapshot) -> pl.DataFrame:
+    """A snapshot's counts by what a report of rates needs; read-only, shared by all readers."""
+    return tally(pl.scan_parquet(snapshot.files("counts"), glob=False))
+
+
+@st.cache_data(max_entries=1024, hash_funcs={Snapshot: _made}, show_spinner="Comparing the snapshots")
+def shared_devices(earlier: Snapshot, later: Snapshot) -> int:
+    """How many Devices are in both; neither changes."""
+    return changes.shared_devices(earlier, later)
+
+
+@st.cache_resource(max_entries=8, hash_funcs={Snapshot: _made}, show_spinner="Comparing the snapshots")
+def changed_findings(earlier: Snapshot, later: Snapshot) -> pl.DataFrame:
+    """Counts of the Devices whose finding changed; read-only, shared by all readers."""
+    return changes.changed_findings(earlier, later)

@@ -17,8 +17,12 @@ PAGES = [
     st.Page("app_pages/parties.py", title="Parties", icon=":material/groups:"),
     st.Page("app_pages/party.py", title="One party", icon=":material/person:"),
     st.Page("app_pages/causes.py", title="Causes", icon=":material/account_tree:"),
+    st.Page("app_pages/pathways.py", title="Pathways", icon=":material/alt_route:"),
     st.Page("app_pages/criteria.py", title="Criteria", icon=":material/rule:"),
+    st.Page("app_pages/hubs.py", title="Communications Hubs", icon=":material/router:"),
+    st.Page("app_pages/device.py", title="Device", icon=":material/electric_meter:"),
     st.Page("app_pages/data_and_method.py", title="Data and method", icon=":material/fact_check:"),
+    st.Page("app_pages/definitions.py", title="Definitions", icon=":material/menu_book:"),
 ]
 page = st.navigation(PAGES)
 

@@ -124,6 +124,6 @@ def to_act_on_title(found: int, due: int, shown: int) -> str:
 
 TO_ACT_ON_HOW = (
     "The longest commissioned first. A confirmed failure was reported failed, a missed failure was reported passed; "
-    "faults name the cells that are wrong. All of them, and those that could not be judged, are in "
+    "faults name the cells that are wrong. The files hold all of them; those that could not be judged are in "
     "`pco export outcomes`."
 )

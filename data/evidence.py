@@ -80,7 +80,7 @@ def _parties(reduction: Reduction) -> Parties:
 
 
 def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
-    devices = _in_scope(reduction.inventory(bucket), reduction.as_at).sort("device_key").with_row_index("device_no")
+    devices = in_scope(reduction.inventory(bucket), reduction.as_at).sort("device_key").with_row_index("device_no")
     if devices["device_hash"].is_duplicated().any():
         raise RuntimeError("two Devices have one hash; no snapshot was made")
     # A default as_at is known only after the spells were reduced, and may be earlier than the start of some.
@@ -104,7 +104,7 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     )
 
 
-def _in_scope(inventory: pl.DataFrame, as_at: datetime) -> pl.DataFrame:
+def in_scope(inventory: pl.DataFrame, as_at: datetime) -> pl.DataFrame:
     """The Devices to which the criteria apply."""
     out_of_scope = [row["device_status"] for row in reference.table("out_of_scope_statuses")]
     found = inventory.filter(

@@ -98,8 +98,11 @@ def with_text_for_lists(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(name).list.join("; ") for name in lists)
 
 
-def write_sheet(frames: Iterable[pl.DataFrame], to: Path, sheet: str) -> None:
-    """One sheet, a frame at a time in constant memory; text that looks like a formula stays text."""
+def write_sheet(frames: Iterable[pl.DataFrame], to: Path, sheet: str, about: dict[str, str] | None = None) -> None:
+    """One sheet, a frame at a time in constant memory; text that looks like a formula stays text.
+
+    `about` goes on a second sheet of its own, a fact a row.
+    """
     options = {
         "constant_memory": True,
         "strings_to_formulas": False,
@@ -123,6 +126,16 @@ def write_sheet(frames: Iterable[pl.DataFrame], to: Path, sheet: str) -> None:
                 for column, value in enumerate(values):
                     if value is not None:
                         _write_cell(worksheet, row, column, value, date if is_date[column] else None)
+        if about:
+            _write_about(workbook.add_worksheet("About"), about, bold, workbook.add_format({"text_wrap": True}))
+
+
+def _write_about(worksheet: xlsxwriter.worksheet.Worksheet, about: dict[str, str], name_style, text_style) -> None:
+    worksheet.set_column(0, 0, 16)
+    worksheet.set_column(1, 1, 100)
+    for row, (name, text) in enumerate(about.items()):
+        worksheet.write_string(row, 0, name, name_style)
+        worksheet.write_string(row, 1, text[:CELL_CHARACTERS], text_style)
 
 
 def _write_cell(worksheet: xlsxwriter.worksheet.Worksheet, row: int, column: int, value, style) -> None:

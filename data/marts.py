@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +72,12 @@ def current(marts: Path) -> Snapshot:
 
 
 def snapshots(marts: Path) -> list[Snapshot]:
-    """Every snapshot kept, oldest first; one of which parts were removed is none."""
-    return [_open(marts, folder.name) for folder in _numbered(marts) if (folder / "manifest.json").is_file()]
+    """Every snapshot kept, oldest first; one of which parts were removed or damaged is none."""
+    kept = []
+    for folder in _numbered(marts):
+        with suppress(NoSnapshot):
+            kept.append(_open(marts, folder.name))
+    return kept
 
 
 def _open(marts: Path, name: str) -> Snapshot:

@@ -300,11 +300,7 @@ class Reduction:
 
     def inventory(self, bucket: int) -> pl.DataFrame:
         """One row per Device of a bucket, but for those of which the inventory says two things."""
-        rows = self.rows("inventory_rows", bucket)
-        in_conflict = _keys_in_conflict(rows).implode()
-        kept = rows.filter("keeps_contract", ~pl.col("device_key").is_in(in_conflict))
-        # The same row may stand twice.
-        return kept.drop("keeps_contract", "content").unique("device_key")
+        return one_row_a_device(self.rows("inventory_rows", bucket))
 
     def parties(self) -> pl.DataFrame:
         """One row per EUI-64 of a party in a role."""
@@ -314,9 +310,20 @@ class Reduction:
         """One row per content read from a party's cell: what `content` of a read stands for."""
         return self.connection.sql("select distinct * from cell_contents order by all").pl()
 
+    def organisation_certificates(self) -> pl.DataFrame:
+        """One row per certificate in use that was issued to a party."""
+        return self.connection.sql("select distinct * from organisation_certificates order by all").pl()
+
     def incidents(self) -> pl.DataFrame:
         """One row per Incident."""
         return self.connection.sql("select distinct * from incident_rows order by all").pl()
+
+
+def one_row_a_device(inventory_rows: pl.DataFrame) -> pl.DataFrame:
+    """The Devices of which the inventory says one thing; the same row may stand twice."""
+    in_conflict = _keys_in_conflict(inventory_rows).implode()
+    kept = inventory_rows.filter("keeps_contract", ~pl.col("device_key").is_in(in_conflict))
+    return kept.drop("keeps_contract", "content").unique("device_key")
 
 
 def _keys_in_conflict(inventory_rows: pl.DataFrame) -> pl.Series:

@@ -85,6 +85,13 @@ def test_earlier_snapshots_are_kept_as_they_were_and_listed(folders):
     assert [snapshot.manifest["grace_days"] for snapshot in snapshots(folders.marts)] == [7, 30]
 
 
+def test_a_damaged_manifest_hides_its_own_snapshot_only(tmp_path):
+    for _ in range(3):
+        publish(tmp_path, 1)
+    (tmp_path / "snapshots" / "000002" / "manifest.json").write_text("{")
+    assert [snapshot.number for snapshot in snapshots(tmp_path)] == [1, 3]
+
+
 def test_a_reader_of_an_earlier_snapshot_goes_on_reading_it(tmp_path):
     first = publish(tmp_path, "first")
     publish(tmp_path, "second")

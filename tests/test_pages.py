@@ -10,16 +10,9 @@ from analysis import tables, views
 from analysis.selection import Selection, select
 from dashboard import charts, words
 from data.export import outcomes_frame
+from tests.app_pages import FILES
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
-PAGES = {
-    "Overview": None,
-    "Parties": "app_pages/parties.py",
-    "One party": "app_pages/party.py",
-    "Causes": "app_pages/causes.py",
-    "Criteria": "app_pages/criteria.py",
-    "Data and method": "app_pages/data_and_method.py",
-}
 
 
 @pytest.fixture
@@ -30,8 +23,8 @@ def app(demonstration, demonstration_home, monkeypatch):
 
 def opened(app, page):
     app.run()
-    if PAGES[page]:
-        app.switch_page(PAGES[page]).run()
+    if FILES[page]:
+        app.switch_page(FILES[page]).run()
     assert [title.value for title in app.title] == [page]
     return no_error(app)
 
@@ -46,12 +39,12 @@ def text_of(app):
     return "\n".join(element.value for element in [*app.markdown, *app.header, *app.subheader, *app.caption])
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FILES)
 def test_page_says_that_the_estate_is_a_demonstration(app, page):
     assert "Demonstration estate" in opened(app, page).info[0].value
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FILES)
 def test_page_is_drawn_with_every_filter_off_its_default(app, page, demonstration):
     opened(app, page)
     app.select_slider(key="period").set_value(("2019-06", "2021-03"))

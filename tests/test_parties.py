@@ -422,7 +422,7 @@ def test_devices_to_act_on_are_on_the_page(app, demonstration):
     opened(app, "party")
     party = app.selectbox(key="one_party").options[0]
     listed = app.dataframe[3].value
-    assert set(listed["finding"]) <= {"confirmed_failure", "missed_failure"}
+    assert set(listed["finding"]) <= {"Confirmed failure", "Missed failure"}
     own = views.by_party(
         demonstration.frame("counts"),
         "supplier_at_commissioning",

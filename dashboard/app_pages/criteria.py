@@ -5,7 +5,7 @@ import streamlit as st
 
 from analysis import criteria
 from analysis.amendments import AMENDMENTS
-from dashboard import cards, charts_criteria, reading, words_criteria
+from dashboard import cards, charts_criteria, filters, reading, switches, words_criteria
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
@@ -21,29 +21,19 @@ st.markdown(
     "Each switch accepts one reason for which a check was not met. A Device reported failed passes instead when "
     "**every** check that it has not met has a reason that is accepted."
 )
-label = criteria.amendment_label
-with st.container(horizontal=True):
-    is_on = {
-        name: st.toggle(
-            f"Accept: {label(name)}", key=name, bind="query-params", help=words_criteria.amendment_help(name)
-        )
-        for name in AMENDMENTS
-    }
-evidence = st.toggle(
-    "Ask for certificate evidence",
-    key="evidence",
-    bind="query-params",
-    help="On: a Device passes only when the certificates read from it are right. Those not verified stay failed.",
-)
+chosen, evidence = switches.amendments()
 first = st.multiselect(
     "Order of the steps (those not named come last)",
     AMENDMENTS,
-    format_func=label,
+    format_func=criteria.amendment_label,
     key="order",
     bind="query-params",
     placeholder="As the switches stand",
 )
-order = tuple(name for name in dict.fromkeys([*first, *AMENDMENTS]) if is_on[name])
+in_force = {**dict.fromkeys(AMENDMENTS, False), switches.EVIDENCE: False, "order": []}
+is_in_force = not (chosen or evidence or first)
+st.button("Back to the criteria in force", on_click=filters.clear, args=(in_force,), disabled=is_in_force)
+order = tuple(name for name in dict.fromkeys([*first, *chosen]) if name in chosen)
 then = criteria.under(table, order, evidence)
 
 st.header(words_criteria.headline(now, then, bool(order)), anchor="headline")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from analysis import peers, views
 from analysis.funnel import funnel
-from dashboard import cards, charts, charts_parties, reading, words, words_parties
+from dashboard import cards, charts, charts_parties, filters, reading, words, words_parties
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
@@ -30,6 +30,7 @@ cards.card(
     table,
     "Sorted by reported rate; Devices due in brackets. A party with few Devices due may have a high or low rate by "
     "chance alone: look at its interval.",
+    filter_by=filters.by_party(table, dimension),
 )
 standings = funnel(table)
 cards.card(
@@ -39,6 +40,7 @@ cards.card(
     charts_parties.funnel(standings),
     standings,
     words_parties.FUNNEL_HOW,
+    filter_by=filters.by_party(table, dimension),
 )
 largest = peers.largest(table, dimension)
 if not largest.is_empty():
@@ -50,4 +52,5 @@ if not largest.is_empty():
         charts_parties.small_multiples(quarters),
         quarters,
         words_parties.MULTIPLES_HOW,
+        filter_by=filters.by_quarter(counts["commissioned_month"]),
     )

@@ -7,7 +7,7 @@ import streamlit as st
 from analysis import peers, views
 from analysis.devices import count_to_act_on
 from analysis.funnel import funnel
-from dashboard import cards, charts, charts_parties, filters, reading, words_parties
+from dashboard import cards, charts, charts_parties, device_list, filters, reading, words_parties
 
 view = st.session_state["view"]
 snapshot, role = view.snapshot, view.selection.party_role
@@ -36,6 +36,7 @@ cards.card(
     charts_parties.peers(trend, name),
     trend,
     words_parties.PEERS_HOW,
+    filter_by=filters.by_quarter(everyone["commissioned_month"]),
 )
 own = reading.selected_counts(snapshot.folder, only)
 by_cause = views.cause_table(own)
@@ -63,9 +64,5 @@ cards.card(
 found = count_to_act_on(own)
 if found:
     listed = reading.devices_to_act_on(snapshot.folder, only)
-    with st.container(border=True):
-        due = own_row["due"][0]
-        st.subheader(words_parties.to_act_on_title(found, due, listed.height), anchor="to-act-on")
-        cards.show_table(listed)
-        cards.downloads(view, "to-act-on", listed)
-        st.caption(f"{words_parties.TO_ACT_ON_HOW} {view.made()} Devices: {view.in_words}.")
+    title = words_parties.to_act_on_title(found, own_row["due"][0], listed.height)
+    device_list.card(view, "to-act-on", title, listed, device_list.whole(snapshot, only), words_parties.TO_ACT_ON_HOW)

@@ -1,46 +1,19 @@
 """A dashboard served as `pco serve` serves it, and a Chromium that looks at it."""
 
-import socket
-import subprocess
-import sys
-
 import polars as pl
 import pytest
 from builds import pco
 from playwright.sync_api import sync_playwright
 
 from tests.browser.get_chromium import chromium
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.browser.serving import FLAGS, served
 
 
 @pytest.fixture(scope="session")
 def address(demonstration, demonstration_home):
     """Where the demonstration's dashboard is served; only for this run."""
-    port = free_port()
-    command = [sys.executable, "-m", "dashboard.cli", "serve", "--port", str(port)]
-    server = subprocess.Popen(
-        [*command, "--marts", str(demonstration_home / "marts")], stdout=subprocess.PIPE, text=True
-    )
-    with server:
-        said = next((line for line in server.stdout if line.startswith("Dashboard: ")), None)
-        assert said, "the dashboard did not start"
-        yield said.removeprefix("Dashboard: ").strip()
-        server.terminate()
+    with served(demonstration_home / "marts") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

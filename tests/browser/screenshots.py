@@ -3,19 +3,18 @@
 The dashboard served is that of the demonstration in data/demo/, which `make demo` makes.
 """
 
-import re
-import subprocess
 import sys
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.conftest import FLAGS, free_port
+from tests.app_pages import TITLES
 from tests.browser.get_chromium import chromium
+from tests.browser.serving import FLAGS, served
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTPUT = PROJECT / "tests" / "browser" / "output"
-PAGES = {"overview": ""} | {name: name for name in ("parties", "party", "causes", "criteria", "data_and_method")}
+PAGES = {path or "overview": path for path in TITLES}
 LOOKS = {"light": ("light", 1280), "dark": ("dark", 1280), "narrow": ("light", 390)}
 TALLEST = 6_000
 
@@ -38,25 +37,13 @@ def picture(page: Page, address: str, path: str, file: Path) -> None:
 def main() -> None:
     home = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "data" / "demo"
     OUTPUT.mkdir(exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "dashboard.cli",
-        "serve",
-        "--port",
-        str(free_port()),
-        "--marts",
-        str(home / "marts"),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
-        address = next(filter(None, (re.search(r"Dashboard: (\S+)", line) for line in server.stdout)))[1]
+    with served(home / "marts") as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for look, (scheme, width) in LOOKS.items():
             page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 1000})
             for name, path in PAGES.items():
                 picture(page, address, path, OUTPUT / f"{name}-{look}.png")
         browser.close()
-        server.terminate()
 
 
 if __name__ == "__main__":

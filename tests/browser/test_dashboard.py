@@ -7,15 +7,9 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
+from tests.app_pages import TITLES
+
 pytestmark = pytest.mark.browser
-PAGES = {
-    "": "Overview",
-    "parties": "Parties",
-    "party": "One party",
-    "causes": "Causes",
-    "criteria": "Criteria",
-    "data_and_method": "Data and method",
-}
 
 
 def opened(page, address, path=""):
@@ -41,10 +35,10 @@ def metric(page, label):
     return found.get_by_test_id("stMetricValue").inner_text().strip()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", TITLES)
 def test_each_page_opens_by_its_address(page, address, path):
     opened(page, address, path)
-    expect(page.locator("h1")).to_have_text(PAGES[path])
+    expect(page.locator("h1")).to_have_text(TITLES[path])
     expect(page.get_by_text("Demonstration estate.")).to_be_visible()
     expect(page.get_by_text("could not be drawn")).to_have_count(0)
 

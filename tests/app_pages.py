@@ -1,0 +1,11 @@
+"""The dashboard's pages, as the app itself lists them."""
+
+import re
+from pathlib import Path
+
+APP = Path(__file__).resolve().parents[1] / "dashboard" / "streamlit_app.py"
+_LISTED = re.findall(r'st\.Page\("(app_pages/(\w+)\.py)", title="([^"]+)"', APP.read_text(encoding="utf-8"))
+# Title -> its file below dashboard/; None is the page that opens by itself.
+FILES = {title: None if place == 0 else file for place, (file, _, title) in enumerate(_LISTED)}
+# Address -> title.
+TITLES = {"" if place == 0 else name: title for place, (_, name, title) in enumerate(_LISTED)}
