@@ -49,6 +49,7 @@ lint: setup-test
 	$(BIN)/lint-imports
 
 bench: setup-test
+	$(BIN)/python -m tests.browser.get_chromium
 	$(BIN)/python tests/bench/bench.py
 
 screenshots: setup-test

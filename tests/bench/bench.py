@@ -1,6 +1,7 @@
-"""Times the floor, `pco build` and the same evidence in pandas on the same extracts, each as a process of its own.
+"""Times the floor, `pco build` and the same evidence in pandas on the same extracts, each as a process of its own;
+then the pages of the snapshot that was built.
 
-    python tests/bench/bench.py [--devices N] [--runs R] [--no-pandas]
+    python tests/bench/bench.py [--devices N] [--runs R] [--no-pandas] [--no-pages]
 
 Prints a table and writes bench.json. The extracts are made once and kept in build/bench/.
 """
@@ -36,6 +37,9 @@ MIB = 1 << 20
 # What the product promises; both are of medians of whole processes.
 MOST_FLOORS = 6
 LEAST_TIMES_PANDAS = 10
+# Of each page: the 95th percentile of filter changes, and the first chart after navigation.
+MOST_REPAINT_MS = 500
+MOST_FIRST_CHART_MS = 3_000
 # One is enough of what takes ten times as long and spreads by a few per cent.
 PANDAS_RUNS = 1
 
@@ -228,6 +232,14 @@ def promises(found: dict[str, float]) -> Iterator[str]:
         yield promise(said, found["pandas_to_build"], least=LEAST_TIMES_PANDAS)
 
 
+def promises_of_pages(pages: dict[str, dict]) -> Iterator[str]:
+    for name, found in pages.items():
+        said = f"{name}: ms until a filter change is repainted, 95th percentile, at most {MOST_REPAINT_MS}"
+        yield promise(said, found["repaint_p95_ms"], most=MOST_REPAINT_MS)
+        said = f"{name}: ms until the first chart, at most {MOST_FIRST_CHART_MS}"
+        yield promise(said, found["first_chart_ms"], most=MOST_FIRST_CHART_MS)
+
+
 def promise(said: str, ratio: float, most: float = math.inf, least: float = 0) -> str:
     return f"{said}: {ratio:.1f} ({'kept' if least <= ratio <= most else 'NOT kept'})"
 
@@ -240,7 +252,7 @@ def report(console: Console, result: dict, programs: list[Program]) -> None:
         f"{made['devices_per_second_per_core']:,} Devices/s a core, {made['peak_mib']:.0f} MiB "
         f"(made {made['made_at']})"
     )
-    for line in promises(result["ratios"]):
+    for line in [*promises(result["ratios"]), *promises_of_pages(result.get("pages", {}))]:
         console.print(line)
 
 
@@ -248,11 +260,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def pages_of(marts: Path) -> dict[str, dict]:
+    """What repaint.py measures, in a process of its own."""
+    ran = subprocess.run(
+        [sys.executable, str(BENCH / "repaint.py"), str(marts)], cwd=PROJECT, stdout=subprocess.PIPE, check=True
+    )
+    return json.loads(ran.stdout)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3, help="of the floor and of the build; pandas runs once")
     parser.add_argument("--no-pandas", action="store_true")
+    parser.add_argument("--no-pages", action="store_true", help="do not open the pages in a browser")
     parser.add_argument("--home", type=Path, default=PROJECT / "build" / "bench", help="where extracts are kept")
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
     return parser.parse_args()
@@ -273,6 +294,8 @@ def main() -> None:
         "programs": {program.name: program.result() for program in measured},
         "ratios": ratios(measured),
     }
+    if not given.no_pages:
+        result["pages"] = pages_of(home / "marts")
     given.json.write_text(json.dumps(result, indent=1) + "\n")
     report(console, result, measured)
     console.print(f"Written to {given.json}")
