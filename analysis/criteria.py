@@ -10,6 +10,7 @@ import polars as pl
 from analysis.amendments import AMENDMENTS, amendment_sets, amendments, passes_under
 from analysis.causes import causes
 from analysis.rates import rates
+from analysis.selection import added_up
 
 # What a set is judged by, both in Devices: the first is what it gains, the second what it costs.
 MEASURES = ("over_reported_removed", "missed_created")
@@ -45,7 +46,7 @@ def sets(counts: pl.DataFrame) -> pl.DataFrame:
 
 def _condensed(counts: pl.DataFrame) -> pl.DataFrame:
     """The counts by what the amendments look at only: a few hundred rows, however large the estate."""
-    return counts.group_by("reported", "actual", "unmet", "signature").agg(pl.col("devices").sum())
+    return added_up(counts, "reported", "actual", "unmet", "signature")
 
 
 def _due(counts: pl.DataFrame) -> int:

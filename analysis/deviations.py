@@ -5,6 +5,7 @@ import polars as pl
 from analysis.causes import cause_names
 from analysis.funnel import OUTSIDE_998, funnel
 from analysis.rates import STRATA
+from analysis.selection import added_up
 
 YEAR = 12
 
@@ -43,8 +44,9 @@ def most_affected(counts: pl.DataFrame, role: str, most: int = 3) -> pl.DataFram
     named for noise; Devices without a recorded party are no party. Columns: cause, the role, failures, due and
     share_of_due.
     """
-    due = counts.filter(pl.col("reported").is_in(STRATA)).group_by(role).agg(due=pl.col("devices").sum())
-    failed = counts.filter(pl.col("reported") == "failed").group_by(role, "cause").agg(failures=pl.col("devices").sum())
+    few = added_up(counts, role, "reported", "cause")
+    due = few.filter(pl.col("reported").is_in(STRATA)).group_by(role).agg(due=pl.col("devices").sum())
+    failed = few.filter(pl.col("reported") == "failed").group_by(role, "cause").agg(failures=pl.col("devices").sum())
     found = [_beyond_chance(due, failed.filter(pl.col("cause") == cause), role, most) for cause in cause_names()]
     return pl.concat(
         rows.select(pl.lit(cause).alias("cause"), role, "failures", "due", "share_of_due")

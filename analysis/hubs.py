@@ -7,6 +7,7 @@ told from the outcome at `as_at`. Without an extract of Incidents, the CHFs repo
 from datetime import datetime
 
 import polars as pl
+import polars.selectors as cs
 
 from analysis import criteria
 from analysis.amendments import AMENDMENTS
@@ -74,7 +75,7 @@ def with_devices(incidents: pl.DataFrame, outcomes: pl.LazyFrame, as_at: datetim
 def from_failures(counts: pl.DataFrame) -> pl.DataFrame:
     """The CHFs reported failed in place of Incidents, counted; `month` is that of commissioning, no times are known."""
     failed = counts.filter((pl.col("device_type") == CHF) & (pl.col("reported") == "failed"))
-    return failed.with_columns(
+    return failed.with_columns(cs.categorical().cast(pl.String)).with_columns(
         month="commissioned_month", standing="reported", verdict="actual", incidents=pl.col("devices")
     )
 

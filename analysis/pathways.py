@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from analysis.reported import CHECKS, USER_CHECKS, check_bit
-from analysis.selection import Selection
+from analysis.selection import Selection, added_up
 from data import reference
 from data.evidence import step_names
 
@@ -263,6 +263,7 @@ def defined(counts: pl.DataFrame) -> pl.DataFrame:
     The criteria say which checks; no order of them is known to be prescribed.
     """
     required = reference.required("checks", "check_no")
+    counts = added_up(counts, "device_type", "unmet")
     rows = []
     for device_type in reference.DEVICE_TYPES:
         of_type = counts.filter(pl.col("device_type") == device_type)

@@ -3,6 +3,7 @@
 import polars as pl
 
 from analysis.rates import rates
+from analysis.selection import added_up
 
 # A peer with fewer Devices due in a quarter has a rate of noise; of fewer peers a decile means nothing.
 FEWEST_DUE, FEWEST_PEERS = 10, 5
@@ -13,7 +14,8 @@ def by_quarter(counts: pl.DataFrame, column: str) -> pl.DataFrame:
     """Rates by party and quarter of commissioning (`2021 Q3`), those without a Device due left out."""
     month = pl.col("commissioned_month")
     quarter = pl.format("{} Q{}", month.str.slice(0, 4), (month.str.slice(5, 2).cast(pl.Int32) + 2) // 3)
-    return rates(counts.with_columns(quarter=quarter), (column, "quarter")).filter(pl.col("due") > 0)
+    few = added_up(counts, column, "commissioned_month", "reported", "actual", "device_keys")
+    return rates(few.with_columns(quarter=quarter), (column, "quarter")).filter(pl.col("due") > 0)
 
 
 def largest(table: pl.DataFrame, column: str, most: int = 12) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import polars as pl
 
 from analysis.causes import cause_names
+from analysis.selection import added_up
 
 Z95 = NormalDist().inv_cdf(0.975)
 
@@ -79,7 +80,8 @@ def _tally(counts: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
             devices((reported == stratum) & verified).alias(f"verified_{stratum}"),
             devices((reported == stratum) & not_secure).alias(f"not_secure_{stratum}"),
         ]
-    return counts.group_by(by).agg(tallies).sort(by, nulls_last=True) if by else counts.select(tallies)
+    few = added_up(counts, *by, "reported", "actual", "device_keys")
+    return few.group_by(by).agg(tallies).sort(by, nulls_last=True) if by else few.select(tallies)
 
 
 def _share(numerator: str, denominator: str) -> pl.Expr:
@@ -132,7 +134,8 @@ def _if_judged(rate: pl.Expr) -> pl.Expr:
 
 def failures_by_cause(counts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.DataFrame:
     """One row per group and cause, all five causes for every group, zeros included."""
-    failed = counts.filter(pl.col("reported") == "failed")
+    few = added_up(counts, *by, "reported", "actual", "cause")
+    failed = few.filter(pl.col("reported") == "failed")
     devices, actual = pl.col("devices"), pl.col("actual")
     found = failed.group_by(*by, "cause").agg(
         reported_failures=devices.sum().cast(pl.Int64),
@@ -141,7 +144,7 @@ def failures_by_cause(counts: pl.DataFrame, by: tuple[str, ...] = ()) -> pl.Data
         unverified_failures=devices.filter(actual == "unverified").sum().cast(pl.Int64),
     )
     order = pl.DataFrame({"cause": cause_names()}).with_row_index("precedence")
-    groups = counts.select(by).unique() if by else pl.DataFrame({"": [0]})
+    groups = few.select(by).unique() if by else pl.DataFrame({"": [0]})
     grid = groups.join(order, how="cross")
     numbers = ["reported_failures", "over_reported", "confirmed_failures", "unverified_failures"]
     return (

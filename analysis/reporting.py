@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from analysis.rates import rates
+from analysis.selection import added_up
 
 # What a report is filtered by and its rates are made of: far fewer rows than the counts have.
 TALLIED_BY = (
@@ -68,8 +69,10 @@ def by_report(reports: list[Report]) -> pl.DataFrame:
 def last_month_all_due(counts: pl.DataFrame) -> str | None:
     """The latest month of commissioning with Devices due and none still in its grace period."""
     is_due = pl.col("reported") != "not_due"
-    months = counts.group_by("commissioned_month").agg(
-        due=pl.col("devices").filter(is_due).sum(), not_due=pl.col("devices").filter(~is_due).sum()
+    months = (
+        added_up(counts, "commissioned_month", "reported")
+        .group_by("commissioned_month")
+        .agg(due=pl.col("devices").filter(is_due).sum(), not_due=pl.col("devices").filter(~is_due).sum())
     )
     return months.filter(pl.col("due") > 0, pl.col("not_due") == 0)["commissioned_month"].max()
 
@@ -90,7 +93,8 @@ def by_party_and_month(counts: pl.DataFrame, column: str, names: dict[str, str])
     """One row per party and month of commissioning that has Devices: commissioned, due, verified, verified_share."""
     is_due, is_verified = pl.col("reported") != "not_due", pl.col("actual") != "unverified"
     devices = pl.col("devices")
-    table = counts.group_by(column, "commissioned_month").agg(
+    few = added_up(counts, column, "commissioned_month", "reported", "actual")
+    table = few.group_by(column, "commissioned_month").agg(
         commissioned=devices.sum().cast(pl.Int64),
         due=devices.filter(is_due).sum().cast(pl.Int64),
         verified=devices.filter(is_due & is_verified).sum().cast(pl.Int64),

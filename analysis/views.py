@@ -4,6 +4,7 @@ import polars as pl
 
 from analysis.causes import UNEXPLAINED, cause_names, label_of
 from analysis.rates import failures_by_cause, rates
+from analysis.selection import added_up
 
 
 def waterfall(counts: pl.DataFrame) -> pl.DataFrame:
@@ -67,7 +68,8 @@ def overlaps(counts: pl.DataFrame) -> pl.DataFrame:
 
     A Device of which some unmet check has no cause is counted under its causes and `unexplained`.
     """
-    failed = counts.filter(pl.col("reported") == "failed")
+    few = added_up(counts, "reported", "actual", "cause", "causes")
+    failed = few.filter(pl.col("reported") == "failed")
     together = (
         pl.when(pl.col("cause") != UNEXPLAINED)
         .then(pl.col("causes"))

@@ -67,9 +67,11 @@ def card(
     with st.container(border=True, key=f"card-{name}"):
         st.subheader(title, anchor=name)
         _chart(name, title, figure, filter_by)
-        with st.expander("The same as a table, and as a file"):
-            show_table(table)
-            downloads(view, name, table, title, how, has_chart=True)
+        # Drawn once it is opened: a table costs as much as the chart.
+        with st.expander("The same as a table, and as a file", key=f"table-{name}", on_change="rerun") as more:
+            if more.open:
+                show_table(table)
+                downloads(view, name, table, title, how, has_chart=True)
         st.caption(f"{how} {view.made()} Devices: {view.in_words}.")
 
 

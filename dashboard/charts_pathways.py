@@ -61,12 +61,8 @@ def roads(table: pl.DataFrame) -> go.Figure:
     ]
     height = ROW + AGAIN * any(is_again for *_, is_again in squares)
     figure = blank_figure(24 + height * table.height, showlegend=False)
-    for place, row, step, is_hollow, _ in squares:
-        corners = {"x0": place - 0.47, "x1": place + 0.47, "y0": row - 0.43, "y1": row + 0.43}
-        fill = "rgba(0, 0, 0, 0)" if is_hollow else COLOURS[step]
-        figure.add_shape(
-            type="rect", fillcolor=fill, line={"width": 2 * is_hollow, "color": COLOURS[step]}, layer="below", **corners
-        )
+    # All at once: to add a shape or a note costs as much as all that are there already.
+    shapes = [_square(place, row, step, is_hollow) for place, row, step, is_hollow, _ in squares]
     for hollow, font in ((False, {"color": "white", "size": 9}), (True, {"size": 9})):
         own = [square for square in squares if square[3] == hollow]
         figure.add_scatter(
@@ -79,13 +75,13 @@ def roads(table: pl.DataFrame) -> go.Figure:
             hovertemplate="%{customdata}<extra>" + "Tried in vain" * hollow + "</extra>",
         )
     longest = max((place + 1 for place, *_ in squares), default=1)
+    notes = []
     for row, (variant, number_of_roads, devices) in enumerate(rows):
         text = f"All {number_of_roads:,} other roads"
         if variant != OTHER:
             text = "" if steps_of(variant) or in_vain(variant) else "No step succeeded"
         left = {"x": -0.47, "y": row, "showarrow": False, "xanchor": "left"}
-        figure.add_annotation(text=text, **left)
-        figure.add_annotation(left | {"x": 1, "xref": "paper"}, text=f"{devices:,}")
+        notes += [left | {"text": text}, left | {"x": 1, "xref": "paper", "text": f"{devices:,}"}]
     figure.update_xaxes(visible=False, range=[-0.5, longest - 0.5])
     figure.update_yaxes(
         range=[len(rows) - 0.5, -0.5],
@@ -95,8 +91,18 @@ def roads(table: pl.DataFrame) -> go.Figure:
         zeroline=False,
         automargin=True,
     )
-    figure.update_layout(margin={"t": 8, "r": 68})
+    figure.update_layout(margin={"t": 8, "r": 68}, shapes=shapes, annotations=notes)
     return figure
+
+
+def _square(place: int, row: int, step: str, is_hollow: bool) -> dict:
+    return {
+        "type": "rect",
+        "fillcolor": "rgba(0, 0, 0, 0)" if is_hollow else COLOURS[step],
+        "line": {"width": 2 * is_hollow, "color": COLOURS[step]},
+        "layer": "below",
+        **{"x0": place - 0.47, "x1": place + 0.47, "y0": row - 0.43, "y1": row + 0.43},
+    }
 
 
 def flow(links: pl.DataFrame) -> go.Figure:

@@ -133,7 +133,7 @@ def one_party(folder: Path, chosen: Selection, with_due: pl.Series) -> str | Non
 
 
 def _in_order(found: pl.Series, order: tuple[str, ...]) -> list[str]:
-    present = set(found)
+    present = set(found.unique())
     return [value for value in order if value in present]
 
 

@@ -26,7 +26,7 @@ def roads(view: cards.View, overall: dict) -> None:
         cards.downloads(
             view, "extract-files", files, "Extract files", "The files that the build read, with their SHA-256."
         )
-        st.caption("Compare a file with `sha256sum FILE`: equal checksums, equal bytes.")
+        st.caption("Compare a file with what the program sha256sum says of it: equal checksums, equal bytes.")
     with st.expander(f"SQL ({len(stage.sql)} files)"):
         for name in stage.sql:
             st.markdown(f"`data/sql/{name}.sql`")

@@ -9,3 +9,12 @@ _LISTED = re.findall(r'st\.Page\("(app_pages/(\w+)\.py)", title="([^"]+)"', APP.
 FILES = {title: None if place == 0 else file for place, (file, _, title) in enumerate(_LISTED)}
 # Address -> title.
 TITLES = {"" if place == 0 else name: title for place, (_, name, title) in enumerate(_LISTED)}
+
+
+def with_open_tables(app):
+    """An AppTest of a page with each card's table opened, as a reader does who wants the figures."""
+    keys = [expander.proto.id.split("-", 2)[-1] for expander in app.expander]
+    closed = [key for key in keys if key.startswith("table-") and not app.session_state[key]]
+    for key in closed:
+        app.session_state[key] = True
+    return app.run() if closed else app

@@ -18,6 +18,7 @@ from analysis.funnel import funnel
 from analysis.selection import Selection, select
 from dashboard import cards, charts, charts_parties, device_list, filters
 from data.export import outcomes_frame
+from tests.app_pages import with_open_tables
 
 PROJECT = Path(__file__).resolve().parent.parent
 THEMES = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["theme"]
@@ -210,7 +211,7 @@ def no_error(app):
 
 
 def opened(app, script):
-    return no_error(app.switch_page(f"app_pages/{script}.py").run())
+    return no_error(with_open_tables(app.switch_page(f"app_pages/{script}.py").run()))
 
 
 def choose(app, name, label):

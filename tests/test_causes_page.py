@@ -17,6 +17,7 @@ from analysis.causes import cause_names, label_of
 from analysis.scenario import without_causes
 from dashboard import charts_causes, words_causes
 from data.export import outcomes_frame
+from tests.app_pages import with_open_tables
 
 DUE = ("passed", "failed")
 
@@ -188,7 +189,7 @@ def app(demonstration_home, monkeypatch):
 
 
 def drawn(app):
-    app.run()
+    with_open_tables(app.run())
     assert [title.value for title in app.title] == ["Causes"]
     assert [error.value for error in app.error] == []
     assert [error.message for error in app.exception] == []

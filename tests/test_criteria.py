@@ -17,6 +17,7 @@ from analysis.amendments import AMENDMENTS, amendment_sets
 from analysis.causes import BITS_A_CAUSE, causes
 from analysis.rates import rates
 from dashboard import charts_criteria, words_criteria
+from tests.app_pages import with_open_tables
 
 SUPPLIER, HANDOVER, EMPTY, TIMEOUT = AMENDMENTS
 PLACES = {cause.amendment: place for place, cause in enumerate(causes())}
@@ -237,7 +238,7 @@ def app(demonstration, demonstration_home, monkeypatch):
 
 
 def drawn(app):
-    app.run()
+    with_open_tables(app.run())
     assert [title.value for title in app.title] == ["Criteria"]
     assert [error.value for error in app.error] == []
     assert [error.message for error in app.exception] == []

@@ -26,6 +26,7 @@ from analysis.pipeline import build
 from analysis.selection import Selection
 from dashboard import charts_hubs, words_hubs
 from data.export import outcomes_frame
+from tests.app_pages import with_open_tables
 
 EVERYTHING = Selection()
 DAY = timedelta(days=1)
@@ -286,7 +287,7 @@ APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 
 
 def drawn(app):
-    app.run()
+    with_open_tables(app.run())
     assert [title.value for title in app.title] == ["Communications Hubs"]
     assert [error.value for error in app.error] == []
     assert [error.message for error in app.exception] == []

@@ -22,6 +22,7 @@ from data.export import outcomes_frame
 from data.extracts import InputRefused, digests, survey
 from data.marts import current
 from data.reduction import REDUCTIONS, WHOLE
+from tests.app_pages import with_open_tables
 
 PROJECT = Path(__file__).resolve().parent.parent
 APP = PROJECT / "dashboard" / "streamlit_app.py"
@@ -187,7 +188,7 @@ def page_of(marts, monkeypatch, page="data_and_method"):
 
 
 def drawn(app):
-    app.run()
+    with_open_tables(app.run())
     assert [error.value for error in app.error] == []
     assert [error.message for error in app.exception] == []
     return app

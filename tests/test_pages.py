@@ -10,7 +10,7 @@ from analysis import tables, views
 from analysis.selection import Selection, select
 from dashboard import charts, words
 from data.export import outcomes_frame
-from tests.app_pages import FILES
+from tests.app_pages import FILES, with_open_tables
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 
@@ -25,6 +25,7 @@ def opened(app, page):
     app.run()
     if FILES[page]:
         app.switch_page(FILES[page]).run()
+    with_open_tables(app)
     assert [title.value for title in app.title] == [page]
     return no_error(app)
 

@@ -20,6 +20,7 @@ from analysis.rates import rates
 from analysis.selection import PARTY_ROLES, Selection, select
 from dashboard import cards, charts_parties, words, words_parties
 from data.export import outcomes_frame
+from tests.app_pages import with_open_tables
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 PROBABILITIES = [*QUANTILES.values()]
@@ -274,7 +275,7 @@ def no_error(app):
 
 
 def opened(app, script):
-    return no_error(app.switch_page(f"app_pages/{script}.py").run())
+    return no_error(with_open_tables(app.switch_page(f"app_pages/{script}.py").run()))
 
 
 def titles(app):

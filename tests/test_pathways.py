@@ -28,6 +28,7 @@ from analysis.selection import Selection, select
 from dashboard import charts_pathways, words_pathways
 from data.export import outcomes_frame
 from data.marts import current
+from tests.app_pages import with_open_tables
 
 CHECKS = checks_of("ESME")
 HANDOVER, SUPPLIER_UPDATE, CHANGE = "network_operator_handover", "supplier_update", "change_of_supplier"
@@ -424,7 +425,7 @@ def app(demonstration, demonstration_home, monkeypatch):
 
 
 def drawn(app):
-    app.run()
+    with_open_tables(app.run())
     assert [title.value for title in app.title] == ["Pathways"]
     assert [error.value for error in app.error] == []
     assert [error.message for error in app.exception] == []

@@ -52,5 +52,5 @@ if not largest.is_empty():
         charts_parties.small_multiples(quarters),
         quarters,
         words_parties.MULTIPLES_HOW,
-        filter_by=filters.by_quarter(counts["commissioned_month"]),
+        filter_by=filters.by_quarter(counts["commissioned_month"].unique()),
     )

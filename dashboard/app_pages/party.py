@@ -36,7 +36,7 @@ cards.card(
     charts_parties.peers(trend, name),
     trend,
     words_parties.PEERS_HOW,
-    filter_by=filters.by_quarter(everyone["commissioned_month"]),
+    filter_by=filters.by_quarter(everyone["commissioned_month"].unique()),
 )
 own = reading.selected_counts(snapshot.folder, only)
 by_cause = views.cause_table(own)
