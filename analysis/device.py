@@ -54,7 +54,7 @@ class Device:
 
     outcome: its row as the snapshot has it. differs: column -> its value made anew from the kept rows, where it is
     another; what follows is made anew. changed_on: day of the last change of Supplier. checks: a row per
-    check of its type. cells: a row per required cell. keys: a row per key of its own. attempts, passed_checks, reads,
+    check of its type. cells: a row per required cell. keys: a row per key of its own. attempts, dsp_checks, reads,
     spells: a row per row kept, in words.
     """
 
@@ -67,7 +67,7 @@ class Device:
     cells: pl.DataFrame
     keys: pl.DataFrame
     attempts: pl.DataFrame
-    passed_checks: pl.DataFrame
+    dsp_checks: pl.DataFrame
     reads: pl.DataFrame
     spells: pl.DataFrame
 
@@ -88,8 +88,8 @@ def device(history: History) -> Device:
         cells=pl.DataFrame([_cell(history, anew, reads, cell) for cell in _required(anew)], CELL_COLUMNS),
         keys=pl.DataFrame([_cell(history, anew, reads, key) for key in DEVICE_KEYS], CELL_COLUMNS),
         attempts=attempts,
-        passed_checks=history.passed_checks.select(
-            "checked_at", check=pl.col("step_no").replace_strict(STEPS, return_dtype=pl.String)
+        dsp_checks=history.dsp_checks.select(
+            "checked_at", "passed", check=pl.col("step_no").replace_strict(STEPS, return_dtype=pl.String)
         ),
         reads=reads,
         spells=history.spells.with_columns(
@@ -161,7 +161,7 @@ def _checks(history: History, anew: dict, attempts: pl.DataFrame) -> pl.DataFram
             continue
         of_step = attempts.filter(pl.col("step_no") == number)
         met_at = anew[f"{name}_met_at"]
-        passes = history.passed_checks.filter(pl.col("step_no") == number).height
+        of_dsp = history.dsp_checks.filter(pl.col("step_no") == number)["passed"].to_list()
         rows.append(
             {
                 "check": name,
@@ -170,13 +170,18 @@ def _checks(history: History, anew: dict, attempts: pl.DataFrame) -> pl.DataFram
                 "clause": CLAUSE,
                 "verdict": "not met" if met_at is None else "met",
                 "met_at": met_at,
-                # Of DSP checks only those that passed are kept.
-                "tries": of_step.height if row["kind"] == "user" else None,
-                "came_back": came_back(of_step) if row["kind"] == "user" else f"{passes} passed",
+                "tries": of_step.height if row["kind"] == "user" else len(of_dsp),
+                "came_back": came_back(of_step) if row["kind"] == "user" else made_of(of_dsp),
                 "causes": "; ".join(c.name for c in causes() if anew[f"unmet by {c.name}"] & check_bit(name)),
             }
         )
     return pl.DataFrame(rows, CHECK_COLUMNS)
+
+
+def made_of(passed: list[bool]) -> str:
+    """What came of the DSP's checks of one kind: `1 passed; 2 not passed`."""
+    counts = {"passed": sum(passed), "not passed": len(passed) - sum(passed)}
+    return "; ".join(f"{number} {kind}" for kind, number in counts.items() if number)
 
 
 def came_back(attempts: pl.DataFrame) -> str:

@@ -49,7 +49,7 @@ def events(device: Device) -> pl.DataFrame:
     An attempt begins when it was sent and is at its Response; a spell begins when it does and is at its end (null
     while it lasts); anything else has no began_at.
     """
-    rows = [*_attempts(device), *_passed_checks(device), *_spells(device), *_reads(device), *_incidents(device)]
+    rows = [*_attempts(device), *_dsp_checks(device), *_spells(device), *_reads(device), *_incidents(device)]
     places = {lane: place for place, lane in enumerate(lanes(device))}
     return pl.DataFrame(rows, SCHEMA, orient="row").sort(
         pl.col("lane").replace_strict(places, return_dtype=pl.Int64), pl.coalesce("began_at", "at"), maintain_order=True
@@ -89,9 +89,10 @@ def _response(row: dict) -> str:
     return ", ".join(told) or "no response code"
 
 
-def _passed_checks(device: Device) -> list[tuple]:
-    rows = device.history.passed_checks.rows()
-    return [(STEP_LANES[number], "passed", None, checked_at, "passed") for checked_at, number in rows]
+def _dsp_checks(device: Device) -> list[tuple]:
+    rows = device.history.dsp_checks.select("checked_at", "step_no", "passed").rows()
+    kinds = {True: ("passed", "passed"), False: ("not_passed", "not passed")}
+    return [(STEP_LANES[number], kinds[passed][0], None, at, kinds[passed][1]) for at, number, passed in rows]
 
 
 def _spells(device: Device) -> list[tuple]:

@@ -37,7 +37,7 @@ CHECKED = Stage(
 )
 REPORTED = CHECKED + Stage(
     extracts=("service_responses", "dsp_checks"),
-    sql=("attempts", "passed_checks"),
+    sql=("attempts", "dsp_checks"),
     rules=("analysis.reported.with_reported", "analysis.reported.required_checks"),
     references=("checks", "response_codes"),
     columns=("reported",),

@@ -74,7 +74,7 @@ COUNTED_BY = (
     "signature",
 )
 # What a Device's own page shows beside its outcome.
-EVIDENCE_KEPT = ("inventory_rows", "attempts", "passed_checks", "cell_reads", "spells", "device_certificates")
+EVIDENCE_KEPT = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
 FINDINGS = {
     ("failed", "secure"): "over_reported",
     ("failed", "not_secure"): "confirmed_failure",

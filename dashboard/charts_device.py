@@ -26,6 +26,7 @@ KINDS = {
     "no_response": Kind("No Response", CAUSE_COLOURS["timeout"], "x"),
     "other": Kind("Response: rejected or failed", BAD, "triangle-up", 11),
     "passed": Kind("DSP check passed", GOOD, "hexagon", 11),
+    "not_passed": Kind("DSP check not passed", BAD, "hexagon-open", 11),
     "change": Kind("Change of Supplier", CAUSE_COLOURS["change_of_supplier"], "diamond-tall", 14),
     "right": Kind("Read: right", GOOD, "square"),
     "fault": Kind("Read: not right", BAD, "star-square", 13),

@@ -42,12 +42,11 @@ USAGES = {"DigitalSigning": "digital signing", "KeyAgreement": "key agreement"}
 SEARCH_HELP = "16 hex digits, in upper or lower case, with or without hyphens, for instance 90-B3-D5-1F-30-01-00-00."
 TIMELINE_HOW = (
     "Each lane is a check, a cell or a key; a Request is joined to its Response, which stands where it was sent if "
-    "it has no time of its own. Of DSP checks only those passed are kept, as nothing rests on the others. The filters "
-    "of the side bar do not touch this page."
+    "it has no time of its own. The filters of the side bar do not touch this page."
 )
 CHECKS_HOW = (
     f"The checks are those of the criteria in force ({CLAUSE}) for this type of Device. A check is met at its first "
-    "success. Requests are counted by row of the extract; where the same row stands twice, it counts twice here."
+    "success. Rows of the extract are counted; where the same row stands twice, it counts twice here."
 )
 CELLS_HOW = (
     "The read that counts is the latest, and of several at one instant the worst. It is stale, so not read, if it is "
@@ -176,9 +175,9 @@ def reported_reason(device: Device) -> str:
 
 def tries(check: dict) -> str:
     """What came of the tries at a check that is not met."""
-    if check["tries"] is None:
-        return "no such check of the DSP was passed"
-    return came_back(check["came_back"]) if check["tries"] else "no Request was sent"
+    if not check["tries"]:
+        return "no Request was sent" if check["SRV"] else "the DSP made no such check"
+    return came_back(check["came_back"])
 
 
 def came_back(told: str) -> str:
@@ -324,7 +323,7 @@ def shown_checks(device: Device) -> pl.DataFrame:
         {
             "Check": [c["label"] + (f", SRV {c['SRV']}" if c["SRV"] else "") for c in rows],
             "Verdict": met,
-            "What came back": [came_back(c["came_back"]) or "no Request was sent" for c in rows],
+            "What came back": [tries(c) for c in rows],
             "Causes": ["; ".join(labels[name] for name in c["causes"].split("; ") if name) or "none" for c in rows],
         }
     )
@@ -368,7 +367,7 @@ EVIDENCE = {
         "Every Request at a check, or that may have changed a cell; others, such as SRV 8.2, are not kept, as no "
         "verdict rests on them.",
     ),
-    "passed_checks": ("DSP checks passed", "A DSP check that was not passed is not kept: no verdict rests on it."),
+    "dsp_checks": ("DSP checks", "Every check by the DSP that the criteria name, passed or not."),
     "reads": (
         "Certificate reads",
         "Every read of a cell or key. The one that counts has the cell's verdict; a superseded one is followed by a "

@@ -88,7 +88,7 @@ def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
     spells = spells.filter(pl.col("effective_from") <= reduction.as_at.date())
     devices = with_suppliers(devices, spells, reduction.as_at)
     attempts = _rows_of(reduction, bucket, "attempts", devices, "attempt", "sent_at")
-    checks = _rows_of(reduction, bucket, "passed_checks", devices, "attempt")
+    checks = _rows_of(reduction, bucket, "dsp_checks", devices, "attempt")
     reads = _rows_of(reduction, bucket, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",

@@ -19,7 +19,7 @@ from data.extracts import literal_path
 from data.marts import Snapshot
 from data.reduction import duis_form, one_row_a_device
 
-REDUCTIONS = ("inventory_rows", "attempts", "passed_checks", "cell_reads", "spells", "device_certificates")
+REDUCTIONS = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
 # Most Devices that are named when a part of an EUI-64 is looked up.
 MOST_FOUND = 10
 
@@ -35,7 +35,7 @@ class History:
     outcome: its row of `outcomes`, lists as text joined with `; `; None when the Device is not in scope.
     evidence: the same rows as the build weighs them; None when the Device is not in scope.
     attempts: sent_at, counted_at (when it responded, or was sent where it had no time of a Response), step_no,
-    outcome_no, response_code, execution_status. passed_checks: checked_at, step_no. cell_reads: read_at, cell_no,
+    outcome_no, response_code, execution_status. dsp_checks: checked_at, step_no. cell_reads: read_at, cell_no,
     content, status_code, subject_unique_id, key_identifier, is_own_key (a read of the Device's own key). spells:
     supplier_id, effective_from, effective_to. own_certificates: cell_no, content of each certificate of its own keys
     in use. incidents: incident_id, raised_at, closed_at, resolution. parties: the snapshot's table.
@@ -47,7 +47,7 @@ class History:
     outcome: dict | None
     evidence: Evidence | None
     attempts: pl.DataFrame
-    passed_checks: pl.DataFrame
+    dsp_checks: pl.DataFrame
     cell_reads: pl.DataFrame
     spells: pl.DataFrame
     own_certificates: pl.DataFrame
@@ -57,7 +57,7 @@ class History:
     @property
     def rows(self) -> int:
         """Rows about the Device, in scope or not."""
-        return sum(frame.height for frame in (self.attempts, self.passed_checks, self.cell_reads, self.spells))
+        return sum(frame.height for frame in (self.attempts, self.dsp_checks, self.cell_reads, self.spells))
 
 
 @dataclass
@@ -88,7 +88,7 @@ def history(snapshot: Snapshot, key: int) -> History:
         outcome = _outcome(connection, snapshot, key)
         kept = _rows(snapshot, outcome["device_hash"] if outcome else _hash(connection, key))
         _load(connection, snapshot, key, kept)
-        frames = {name: _frame(connection, name) for name in ("attempts", "passed_checks", "incidents")}
+        frames = {name: _frame(connection, name) for name in ("attempts", "dsp_checks", "incidents")}
         frames["cell_reads"] = _frame(connection, "cell_reads", eui=duis_form(key))
         return History(
             key=key,

@@ -33,7 +33,7 @@ CHUNKS_A_PART = 4
 # Extract -> the SELECT that reduces its rows to those of Devices.
 REDUCTIONS = {
     "service_responses": "attempts",
-    "dsp_checks": "passed_checks",
+    "dsp_checks": "dsp_checks",
     "credential_reads": "cell_reads",
     "registrations": "spells",
     "devices": "inventory_rows",

@@ -163,14 +163,20 @@ def content_of(row):
     return row["status_code"], row["subject_unique_id"], row["subject_key_identifier"]
 
 
+DSP_CHECKS = {
+    "communicating": "The DSP finds that the Device communicates",
+    "recovery_cell": "The DSP finds the Recovery Trust Anchor Cell populated",
+}
+
+
 def compare_rows(one, known):
     """Each row that the outcome rests on is there, and no other."""
     attempts = [r for r in known.attempts if step_of(r)]
     assert sorted(one.attempts.select("sent_at", "counted_at", "outcome").rows()) == sorted(
         (r["sent_at"], r["responded_at"] or r["sent_at"], outcome_of(r)) for r in attempts
     )
-    assert sorted(one.passed_checks["checked_at"]) == sorted(
-        r["checked_at"] for r in known.dsp_checks if r["passed"] and r["check"] in ("communicating", "recovery_cell")
+    assert sorted(one.dsp_checks.select("checked_at", "check", "passed").rows()) == sorted(
+        (r["checked_at"], DSP_CHECKS[r["check"]], r["passed"]) for r in known.dsp_checks if r["check"] in DSP_CHECKS
     )
     cells = {(role, usage) for cells in REQUIRED_CELLS.values() for role, usage in cells}
     cells |= {("Device", "DigitalSigning"), ("Device", "KeyAgreement")}
@@ -296,6 +302,18 @@ def test_a_wrong_outcome_is_found_out():
         one = device_of(replace(found, outcome=found.outcome | lie))
         assert one.differs == {"actual": "secure", "faults": "", "finding": "confirmed_pass"}
         assert r"`actual`: in the snapshot not\_secure, made anew secure" in words_device.differs(one)
+
+
+def test_a_dsp_check_that_was_not_passed_is_shown():
+    failing = [dsp_check(check="recovery_cell", passed=False, checked_at=march(day)) for day in (4, 5)]
+    changed = estate()
+    changed["dsp_checks"] = [row for row in changed["dsp_checks"] if row["check"] != "recovery_cell"] + failing
+    with built(changed) as snapshot:
+        one = shown(snapshot, eui(1))
+        check = one.checks.row(by_predicate=pl.col("check") == "recovery_cell", named=True)
+        assert (check["verdict"], check["tries"], check["came_back"]) == ("not met", 2, "2 not passed")
+        assert words_device.tries(check) == "2 not passed"
+        assert device_timeline.events(one).filter(kind="not_passed")["at"].to_list() == [march(4), march(5)]
 
 
 def test_what_is_not_known_yet_is_not_there():
@@ -542,6 +560,6 @@ def test_the_timeline_has_the_instants_and_every_event(demonstration, of_each_fi
             len(trace.x) for trace in figure.data if trace.name in {k.name for k in charts_device.KINDS.values()}
         )
         assert drawn == happened.filter(pl.col("kind") != "spell").height
-        rows = one.attempts.height + one.passed_checks.height + one.reads.height + one.history.incidents.height
+        rows = one.attempts.height + one.dsp_checks.height + one.reads.height + one.history.incidents.height
         changes = {row["changed_supplier_at"], one.changed_on} - {None}
         assert drawn == rows + len(changes)
