@@ -41,6 +41,7 @@ $(VENV)/.installed-for-tests: requirements-dev.txt $(VENV)/.installed
 
 test: setup-test lint
 	$(BIN)/python -m tests.browser.get_chromium
+	$(BIN)/python -m tests.get_libreoffice
 	$(BIN)/python -m pytest -n auto
 
 lint: setup-test

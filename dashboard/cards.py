@@ -130,7 +130,7 @@ def show_text(table: pl.DataFrame) -> None:
 
 
 def _heading(name: str) -> str:
-    return words.HEADINGS.get(name) or (name if name.isupper() else name.replace("_", " ").capitalize())
+    return words.HEADINGS.get(name) or (name if name.isupper() or " " in name else name.replace("_", " ").capitalize())
 
 
 def _columns(table: pl.DataFrame) -> dict:

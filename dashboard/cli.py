@@ -21,6 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis import pipeline, tables
+from dashboard import cli_report
+from dashboard.cli_business_case import business_case
 from data.export import CannotExport
 from data.extracts import InputRefused
 from data.marts import BuildUnderWay, NoSnapshot, Snapshot, current, snapshots
@@ -40,6 +42,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Reported versus actual Post Commissioning failures of SMETS2+ Devices. Start with [bold]pco demo[/bold].",
 )
+app.command("business-case")(business_case)
 # What is printed comes from the extracts: `[x]` and `:x:` in it are no markup.
 out = Console(markup=False, emoji=False, highlight=False)
 
@@ -287,6 +290,9 @@ def await_health(server: subprocess.Popen, address: str, seconds: float = 60) ->
             time.sleep(0.2)
     server.terminate()
     raise Failure("the dashboard did not start")
+
+
+cli_report.register(app, progress_bar, say)
 
 
 def main() -> None:

@@ -31,6 +31,11 @@ button:focus-visible {
 SCRIPT = Path(__file__).with_suffix(".js").read_text()
 
 
+def hides_the_camera() -> None:
+    """Plotly's own camera would save a picture that does not say what it is; the button of the card presses it."""
+    st.html("<style>.modebar-btn[data-title*=PNG] { display: none; }</style>")
+
+
 def button(key: str, file_name: str, title: str, lines: list[str]) -> None:
     """`lines` stand below the chart in the picture, the title above it."""
     # Registering the same again changes nothing; a runtime that is new does not know it yet.

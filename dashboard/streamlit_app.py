@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import cards, filters, reading, words
+from dashboard import cards, filters, picture, reading, words
 from data.marts import NoSnapshot
 
 # An icon by name or emoji would be asked for from outside this machine.
@@ -20,11 +20,14 @@ PAGES = [
     st.Page("app_pages/pathways.py", title="Pathways", icon=":material/alt_route:"),
     st.Page("app_pages/criteria.py", title="Criteria", icon=":material/rule:"),
     st.Page("app_pages/hubs.py", title="Communications Hubs", icon=":material/router:"),
+    st.Page("app_pages/business_case.py", title="Business case", icon=":material/savings:"),
     st.Page("app_pages/device.py", title="Device", icon=":material/electric_meter:"),
+    st.Page("app_pages/reports.py", title="Reports", icon=":material/description:"),
     st.Page("app_pages/data_and_method.py", title="Data and method", icon=":material/fact_check:"),
     st.Page("app_pages/definitions.py", title="Definitions", icon=":material/menu_book:"),
 ]
 page = st.navigation(PAGES)
+picture.hides_the_camera()
 
 try:
     snapshot = reading.snapshot()

@@ -24,6 +24,8 @@ OPTIONS = {
     "serve": ["--marts", "--port"],
     "export": ["--marts", "--to", "--by"],
     "status": ["--marts", "--json"],
+    "business-case": ["--marts", "--to", "--assumptions", "--scenario", "--amendments", "--no-evidence"],
+    "report": ["--audience", "--month", "--marts", "--out", "--party", "--region", "--format", "--stamp"],
 }
 
 

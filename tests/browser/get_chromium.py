@@ -10,15 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from dashboard.chromium import installed
 
 
 def chromium() -> str | None:
     """The path of an installed Chromium or Chrome."""
-    named = os.environ.get("CHROMIUM")
-    if named and Path(named).is_file():
-        return named
-    return next(filter(None, map(shutil.which, NAMES)), None) or playwrights_own()
+    return installed() or playwrights_own()
 
 
 def playwrights_own() -> str | None:

@@ -1,0 +1,1 @@
+"""Reports as documents and files of data."""
