@@ -25,14 +25,14 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
         month: Annotated[str, typer.Option(help="Month of commissioning, YYYY-MM; those before it are the trend.")],
         marts: Annotated[Path, typer.Option(help="Folder in which snapshots are published.")],
         out: Annotated[Path, typer.Option(help="Folder for the files; others in it stay.")],
-        party: Annotated[str | None, typer.Option(help="Party id; for dcc-user.")] = None,
+        party: Annotated[str | None, typer.Option(help="Party id of the DCC User; for dcc-user.")] = None,
         region: Annotated[str | None, typer.Option(help="CSP region; for csp, and to narrow ssc and dcc-user.")] = None,
         accept: Annotated[
             str,
             typer.Option(help=f"The amended set, comma-separated, or {NO_AMENDMENT}: {', '.join(AMENDMENTS)}."),
         ] = ",".join(AMENDMENTS),
         evidence: Annotated[bool, typer.Option(help="Whether the set asks for certificate evidence.")] = True,
-        formats: Annotated[str, typer.Option("--format", help="Comma-separated.")] = FORMATS,
+        formats: Annotated[str, typer.Option("--format", help="Which of the five formats, comma-separated.")] = FORMATS,
         stamp: Annotated[
             str | None,
             typer.Option(metavar="TIME", help="When the report says that it was made (ISO 8601, UTC); now by default."),

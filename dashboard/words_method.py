@@ -111,7 +111,7 @@ def side_by_side(earlier: Snapshot, later: Snapshot, rates: dict[int, dict]) -> 
     for name in dict.fromkeys([*earlier.manifest["extracts"], *later.manifest["extracts"]]):
         lines.append((f"{name}: rows read (quarantined)", *(_rows(one.manifest, name) for one in both)))
     lines.append(("Extract files", _files(len(_digests(earlier))), compared_files(earlier, later)))
-    columns = ["what", f"snapshot {earlier.number}", f"snapshot {later.number}"]
+    columns = ["what", f"Snapshot {earlier.number}", f"Snapshot {later.number}"]
     return pl.DataFrame(lines, columns, orient="row")
 
 

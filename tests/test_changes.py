@@ -19,6 +19,7 @@ from data.changes import changed_findings, is_whole, shared_devices
 from data.estate import generate
 from data.export import outcomes_frame
 from data.marts import snapshots
+from tests.app_pages import with_open_tables
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 EARLY, MIDDLE = "2021-03-31T00:00", "2021-05-31T00:00"
@@ -305,7 +306,7 @@ def shown(marts, monkeypatch):
 
 
 def drawn(app):
-    app.run()
+    with_open_tables(app.run())
     assert [error.value for error in app.error] == []
     assert [error.message for error in app.exception] == []
     return app

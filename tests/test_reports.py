@@ -2,10 +2,12 @@
 
 import io
 import re
+import sys
 import zipfile
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 
 import docx
 import openpyxl
@@ -418,7 +420,9 @@ def test_a_report_replaces_its_own_files_only_and_one_that_fails_none(pco_report
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
-def test_all_reports_of_a_month_are_those_made_one_by_one(pco_report, given, tmp_path, capsys):
+def test_all_reports_of_a_month_are_those_made_one_by_one(pco_report, given, tmp_path, capsys, monkeypatch):
+    # A page tested before leaves itself as the main module, which the processes would begin with.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     out = pco_report("--audience", "all", "--month", MONTH, "--format", "html,xlsx")
     asked = all_asked(MONTH, given)
     assert len(asked) == 3 + len(given.regions()) + len(given.users)

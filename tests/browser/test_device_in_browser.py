@@ -75,6 +75,7 @@ def test_downloaded_cells_are_those_of_the_export(page, address, missed, tmp_pat
     says_what_the_export_does(page, missed)
     cells = page.locator(".st-key-card-cells")
     cells.get_by_text("Every column, and as a file").click()
+    settled(page)
     button = cells.get_by_role("button", name="CSV", exact=True)
     expect(button).to_be_visible(timeout=20_000)
     with page.expect_download() as download:
