@@ -6,9 +6,7 @@ import streamlit as st
 from analysis import deviations
 from analysis.causes import UNEXPLAINED, cause_names, label_of
 from analysis.scenario import without_causes
-from dashboard import cards, charts, charts_causes, filters, reading, words, words_causes
-
-SMALL = charts.CONFIG | {"displayModeBar": False}
+from dashboard import cards, charts_causes, filters, reading, words, words_causes
 
 
 def one_by_one(view: cards.View, counts: pl.DataFrame, table: pl.DataFrame, trend: pl.DataFrame) -> None:
@@ -28,17 +26,16 @@ def one_by_one(view: cards.View, counts: pl.DataFrame, table: pl.DataFrame, tren
             said.markdown(words.cause_numbers(row))
             said.markdown(words_causes.trend(row))
             said.markdown(words_causes.affected(affected.filter(pl.col("cause") == cause), role, names))
-            alt = (
-                f"{row['label']}: share of Devices due by month of commissioning. The chart of all causes has a table."
-            )
-            drawn.plotly_chart(charts_causes.sparkline(trend, cause), config=SMALL, key=f"spark-{cause}", alt=alt)
+            drawn.html(charts_causes.sparkline(trend, cause, row["label"]))
             st.markdown(words_causes.meaning(cause))
             if example := words_causes.example(cause):
                 st.caption(example)
-    with st.expander("The causes one by one as a table, and as a file"):
-        in_words = words_causes.listed(listed, affected, role, names)
-        cards.show_table(in_words)
-        cards.downloads(view, "deviation-list", in_words, "Causes of reported failures, one by one")
+    label = "The causes one by one as a table, and as a file"
+    with st.expander(label, key="table-deviation-list", on_change="rerun") as more:
+        if more.open:
+            in_words = words_causes.listed(listed, affected, role, names)
+            cards.show_table(in_words)
+            cards.downloads(view, "deviation-list", in_words, "Causes of reported failures, one by one")
     st.caption(f"{words_causes.LIST_HOW} {view.made()} Devices: {view.in_words}.")
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from pathlib import Path
+from xml.etree import ElementTree
 
 import estates
 import oracle
@@ -171,9 +172,15 @@ def test_a_month_of_few_devices_does_not_stretch_the_small_chart():
             "share_of_due": [0.5, 0.02, 0.03],
         }
     )
-    figure = charts_causes.sparkline(trend, "timeout")
-    assert list(figure.data[0].y) == [0.5, 0.02, 0.03]
-    assert figure.layout.yaxis.range[1] == pytest.approx(0.03 * 1.05)
+    drawing = ElementTree.fromstring(charts_causes.sparkline(trend, "timeout", "Timed <out>"))
+    points = [tuple(map(float, point.split(","))) for point in drawing.find("polyline").get("points").split()]
+    floor = max(float(line.get("y1")) for line in drawing.iter("line"))
+    beyond, twenty, thirty = (floor - y for _, y in points)
+    assert twenty / thirty == pytest.approx(2 / 3, abs=0.01)
+    assert thirty < beyond == pytest.approx(thirty * 1.05, abs=0.2)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert [text.text for text in drawing.iter("text")][1:] == ["3.0\u00a0%", "January 2020", "March 2020"]
+    assert drawing.get("aria-label").startswith("Timed <out>: share of Devices due")
 
 
 # --- the page -----------------------------------------------------------------------------------------------

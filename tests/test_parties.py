@@ -294,7 +294,9 @@ def narrowed(app):
 @pytest.mark.parametrize("dimension", words.DIMENSIONS)
 def test_funnel_and_quarters_hold_the_exported_rates(app, demonstration, dimension):
     opened(app, "parties")
+    app.toggle(key="over_time").set_value(True)
     app.selectbox(key="compare_by").set_value(dimension).run()
+    with_open_tables(app)
     _, standings, quarters = (frame.value for frame in no_error(app).dataframe)
     exported = {row[dimension]: row for row in tables.frame(demonstration, "rates", (dimension,)).to_dicts()}
     due = {party for party, row in exported.items() if row["due"]}
@@ -316,7 +318,9 @@ def test_funnel_and_quarters_hold_the_exported_rates(app, demonstration, dimensi
 def test_filters_apply_to_every_card(app, demonstration, dimension):
     opened(app, "parties")
     selection = narrowed(app)
+    app.toggle(key="over_time").set_value(True)
     app.selectbox(key="compare_by").set_value(dimension).run()
+    with_open_tables(app)
     kept = rates(select(demonstration.frame("counts"), selection), (dimension,)).filter(pl.col("due") > 0)
     dumbbell, standings, _ = (frame.value for frame in no_error(app).dataframe)
     for shown in (dumbbell, standings):

@@ -43,7 +43,14 @@ cards.card(
     filter_by=filters.by_party(table, dimension),
 )
 largest = peers.largest(table, dimension)
-if not largest.is_empty():
+filters.keep_in_address({"over_time": False})
+over_time = st.toggle(
+    "Show the largest over time, by quarter",
+    key="over_time",
+    bind="query-params",
+    help="Off until it is asked for: twelve small charts make the page slower to answer a filter.",
+)
+if over_time and not largest.is_empty():
     quarters = peers.of_parties(peers.by_quarter(counts, dimension), dimension, largest)
     cards.card(
         view,
