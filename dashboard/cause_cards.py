@@ -1,5 +1,8 @@
 """The causes one by one, and the scenario in which some are left out; two parts of the Causes page."""
 
+from base64 import b64encode
+from html import escape
+
 import polars as pl
 import streamlit as st
 
@@ -26,7 +29,8 @@ def one_by_one(view: cards.View, counts: pl.DataFrame, table: pl.DataFrame, tren
             said.markdown(words.cause_numbers(row))
             said.markdown(words_causes.trend(row))
             said.markdown(words_causes.affected(affected.filter(pl.col("cause") == cause), role, names))
-            drawn.html(charts_causes.sparkline(trend, cause, row["label"]))
+            drawn.html(_image(charts_causes.sparkline(trend, cause), f"{row['label']}: {charts_causes.caption(trend)}"))
+            drawn.caption(charts_causes.caption(trend))
             st.markdown(words_causes.meaning(cause))
             if example := words_causes.example(cause):
                 st.caption(example)
@@ -37,6 +41,11 @@ def one_by_one(view: cards.View, counts: pl.DataFrame, table: pl.DataFrame, tren
             cards.show_table(in_words)
             cards.downloads(view, "deviation-list", in_words, "Causes of reported failures, one by one")
     st.caption(f"{words_causes.LIST_HOW} {view.made()} Devices: {view.in_words}.")
+
+
+def _image(svg: str, alt: str) -> str:
+    data = b64encode(svg.encode()).decode()
+    return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}" style="width: 100%">'
 
 
 def scenario(counts: pl.DataFrame) -> None:

@@ -56,3 +56,10 @@ def test_the_scenario_is_kept_from_page_to_page(page, address):
     settled(page)
     expect(page.get_by_role("switch", name="Leave out: Unexplained")).to_be_checked(timeout=20_000)
     expect(page).to_have_url(f"{address}/causes?without_unexplained=true")
+
+
+def test_each_cause_has_its_small_chart_drawn(page, address):
+    opened(page, address, "causes")
+    charts = page.locator("img[alt*='Share of Devices due']")
+    expect(charts).to_have_count(5, timeout=20_000)
+    assert charts.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 0)")
