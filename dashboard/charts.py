@@ -25,9 +25,10 @@ STEP_COLOURS = {
 }
 CAUSE_COLOURS = dict(zip(cause_names(), ("#8C5486", "#D55E00", "#0072B2", "#008F50", "#7D7D7D"), strict=True))
 CAUSE_DASHES = dict(zip(cause_names(), ("dash", "solid", "dot", "dashdot", "longdash"), strict=True))
-CAUSE_MARKERS = dict(zip(cause_names(), ("square", "circle", "diamond", "cross", "x"), strict=True))
 BAND = "rgba(0, 114, 178, 0.22)"
 ROW_HEIGHT = 26
+# Sets of causes that a chart draws; the table has all.
+MOST_COMBINATIONS = 20
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"], "locale": "en-GB"}
 
 
@@ -211,9 +212,9 @@ def cause_trend(table: pl.DataFrame) -> go.Figure:
             x=of_cause["commissioned_month"].to_list(),
             y=of_cause["share_of_due"].to_list(),
             name=label_of(cause),
-            mode="lines+markers",
+            # Dashes tell them apart: a marker each month made the browser draw for a third of a second.
+            mode="lines",
             line={"color": CAUSE_COLOURS[cause], "dash": CAUSE_DASHES[cause], "width": 2},
-            marker={"symbol": CAUSE_MARKERS[cause], "size": 6},
             customdata=of_cause.select("reported_failures", "due").rows(),
             hovertemplate="%{y:.2%} (%{customdata[0]:,} of %{customdata[1]:,} due)",
         )
@@ -223,8 +224,10 @@ def cause_trend(table: pl.DataFrame) -> go.Figure:
 
 
 def overlaps(table: pl.DataFrame) -> go.Figure:
-    """Which causes come together: a column a combination, its Devices above, its causes as dots below."""
+    """Which causes come together: a column a combination, its Devices above, its causes as dots below; the most
+    frequent only."""
     names = list(cause_names())
+    table = table.head(MOST_COMBINATIONS)
     places = list(range(table.height))
     figure = blank_figure(220 + ROW_HEIGHT * len(names), showlegend=False)
     figure.update_layout(yaxis={"domain": [0.45, 1]}, yaxis2={"domain": [0, 0.4]}, xaxis={"anchor": "y2"})
@@ -239,18 +242,14 @@ def overlaps(table: pl.DataFrame) -> go.Figure:
         hovertemplate="%{customdata[0]}: %{y:,} Devices<extra></extra>",
     )
     for row, cause in enumerate(names):
-        holds = table[cause].to_list()
+        held = [place for place, holds in zip(places, table[cause], strict=True) if holds]
         figure.add_scatter(
-            x=places,
-            y=[row] * len(places),
+            x=held,
+            y=[row] * len(held),
             yaxis="y2",
             mode="markers",
             hoverinfo="skip",
-            marker={
-                "size": 12,
-                "color": [CAUSE_COLOURS[cause] if held else "rgba(125, 125, 125, 0.25)" for held in holds],
-                "symbol": ["circle" if held else "circle-open" for held in holds],
-            },
+            marker={"size": 12, "color": CAUSE_COLOURS[cause]},
         )
     figure.update_xaxes(visible=False)
     figure.update_layout(
@@ -258,9 +257,8 @@ def overlaps(table: pl.DataFrame) -> go.Figure:
         yaxis2={
             "tickvals": list(range(len(names))),
             "ticktext": [label_of(name) for name in names],
-            "autorange": "reversed",
             "automargin": True,
-            "showgrid": False,
+            "range": [len(names) - 0.5, -0.5],
         },
     )
     return figure

@@ -44,7 +44,8 @@ cards.card(
     f"{words.count(several)} of {words.count(reported)} reported failures have more than one cause",
     charts.overlaps(together),
     together,
-    "Each column is a set of causes that hold together for a Device's unmet checks; filled dots name them.",
+    "Each column is a set of causes that hold together for a Device's unmet checks; dots name them. The "
+    f"{charts.MOST_COMBINATIONS} most frequent are drawn, the table has all.",
 )
 
 cause_cards.one_by_one(view, counts, table, trend)
