@@ -263,7 +263,7 @@ def now() -> str:
 def pages_of(marts: Path) -> dict[str, dict]:
     """What repaint.py measures, in a process of its own."""
     ran = subprocess.run(
-        [sys.executable, str(BENCH / "repaint.py"), str(marts)], cwd=PROJECT, stdout=subprocess.PIPE, check=True
+        [sys.executable, "-m", "tests.bench.repaint", str(marts)], cwd=PROJECT, stdout=subprocess.PIPE, check=True
     )
     return json.loads(ran.stdout)
 

@@ -1,6 +1,6 @@
 """Times the dashboard in a real Chromium: the first chart after navigation, and a filter change until the last repaint.
 
-    python tests/bench/repaint.py MARTS [--changes N] [--pages PAGE ...]
+    python -m tests.bench.repaint MARTS [--changes N] [--pages PAGE ...]
 
 Every time is taken in the page itself. A repaint is over with the last change to the page's content that is not
 followed by another within QUIET_MS; what the reader waits for is from the key press to that change.
@@ -8,17 +8,13 @@ followed by another within QUIET_MS; what the reader waits for is from the key p
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from statistics import median, quantiles
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT))
+from playwright.sync_api import Page, sync_playwright
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
-
-from tests.browser.get_chromium import chromium  # noqa: E402
-from tests.browser.serving import FLAGS, served  # noqa: E402
+from tests.browser.get_chromium import chromium
+from tests.browser.serving import FLAGS, served
 
 PAGES = ("", "parties", "causes", "criteria")
 QUIET_MS = 500
