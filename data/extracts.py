@@ -1,6 +1,6 @@
 """Which files an extract has, what each holds, and what is wrong with it.
 
-Only footers are read here; the rows are read by `data.evidence`.
+Footers are read here, and the bytes of a file for its digest; the rows are read by `data.reduction`.
 """
 
 import hashlib
