@@ -7,7 +7,7 @@ HOME_DIR ?= data/demo
 DEVICES ?= 300000
 PORT ?= 8501
 
-.PHONY: demo setup python3-venv setup-test test lint bench screenshots lock clean
+.PHONY: demo setup python3-venv setup-test test test-thorough lint bench load screenshots lock sbom licences audit clean
 
 demo: setup
 	$(BIN)/pco demo --home $(HOME_DIR) --devices $(DEVICES) --port $(PORT)
@@ -44,6 +44,12 @@ test: setup-test lint
 	$(BIN)/python -m tests.get_libreoffice
 	$(BIN)/python -m pytest -n auto
 
+# Tests of chance as often as it takes: 100 builds killed, 1,500 bits flipped, and so on. Half an hour and more.
+test-thorough: setup-test
+	$(BIN)/python -m tests.browser.get_chromium
+	$(BIN)/python -m tests.get_libreoffice
+	PCO_THOROUGH=1 $(BIN)/python -m pytest -n auto
+
 lint: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,6 +58,11 @@ lint: setup-test
 bench: setup-test
 	$(BIN)/python -m tests.browser.get_chromium
 	$(BIN)/python tests/bench/bench.py
+
+# Readers of a served dashboard, on this machine only: MARTS=some/marts.
+MARTS ?= build/bench/marts
+load: setup-test
+	$(BIN)/python -m tests.load.load --marts $(MARTS)
 
 screenshots: setup-test
 	$(BIN)/python -m tests.browser.get_chromium
@@ -64,6 +75,17 @@ lock: setup-test
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line --extra dev \
 	  -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+# What requirements.txt pins: a bill of materials, its licences, and whether any of it is known to be vulnerable.
+sbom: setup-test
+	$(BIN)/python tests/supply_chain.py sbom
+
+licences: setup-test
+	$(BIN)/python tests/supply_chain.py licences
+
+# Fails unless every pinned package was looked up: without its database the auditor itself says that all is well.
+audit: setup-test
+	$(BIN)/python tests/supply_chain.py audit
 
 clean:
 	rm -rf $(VENV) data/demo build *.egg-info

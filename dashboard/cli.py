@@ -1,13 +1,7 @@
 """`pco`, the one command: see `pco --help`."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis import pipeline, tables
-from dashboard import cli_report
+from dashboard import cli_certificates, cli_check, cli_ingest, cli_quarantine, cli_report, cli_serve, cli_snapshots
 from dashboard.cli_business_case import business_case
+from dashboard.server_settings import LOOPBACK, Settings
 from data.export import CannotExport
 from data.extracts import InputRefused
 from data.marts import BuildUnderWay, NoSnapshot, Snapshot, current, snapshots
@@ -125,27 +120,27 @@ def build(
 
 
 @app.command()
-def serve(marts: Marts, port: Port = PORT) -> None:
-    """Serves the dashboard on 127.0.0.1 until interrupted."""
+def serve(
+    marts: Marts,
+    port: Port = PORT,
+    address: Annotated[
+        str, typer.Option(help="IP address to listen on; any but loopback asks for access control.")
+    ] = LOOPBACK,
+    host: Annotated[
+        list[str] | None, typer.Option(help="A name by which readers call the dashboard, as through a proxy.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="A proxy before the dashboard speaks TLS to readers.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="How many pages are drawn at once; others wait.")] = Settings.runs,
+    sessions: Annotated[
+        int, typer.Option(min=1, help="How many readers are connected at once; others are told that it is busy.")
+    ] = Settings.sessions,
+) -> None:
+    """Serves the dashboard until interrupted, on 127.0.0.1 unless told otherwise."""
+    hosts = tuple(host or ())
+    settings = Settings(port=port, address=address, hosts=hosts, tls=tls, runs=runs, sessions=sessions)
+    cli_serve.refuse_strangers(settings)
     current(marts)
-    address = f"http://127.0.0.1:{port}"
-    refuse_taken_port(port)
-    server = subprocess.Popen(
-        [sys.executable, "-m", "dashboard.server", str(port)],
-        cwd=PROJECT,
-        env=os.environ | {"PCO_MARTS": str(marts.absolute())},
-        stdout=subprocess.DEVNULL,
-    )
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    try:
-        await_health(server, address)
-        say(f"Dashboard: {address}")
-        status = server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        status = server.wait()
-    if status > 0:
-        raise Failure(f"the dashboard stopped with status {status}")
+    cli_serve.run(marts, settings, say)
 
 
 @app.command()
@@ -272,27 +267,12 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def refuse_taken_port(port: int) -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise Failure(f"port {port} on 127.0.0.1 is taken; choose another with --port")
-
-
-def await_health(server: subprocess.Popen, address: str, seconds: float = 60) -> None:
-    """Waits until the dashboard answers `ok`; any page answers 200, so only the body tells."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
-                if answer.read() == b"ok":
-                    return
-        except OSError:
-            time.sleep(0.2)
-    server.terminate()
-    raise Failure("the dashboard did not start")
-
-
 cli_report.register(app, progress_bar, say)
+cli_check.register(app, say)
+cli_quarantine.register(app, progress_bar, say)
+cli_ingest.register(app, progress_bar, say)
+cli_snapshots.register(app, say)
+cli_certificates.register(app, progress_bar, say)
 
 
 def main() -> None:

@@ -1,0 +1,38 @@
+"""The dashboard as an ASGI application: `st.App` behind its guard."""
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from dashboard import access, turns
+from dashboard.gate import Gate
+from dashboard.guard import HEALTH, Guard
+from dashboard.health import Health
+from dashboard.server_settings import Settings
+
+SCRIPT = Path(__file__).with_name("gated_app.py")
+# They pull in the rest of what pages are made of.
+PAGE_PARTS = ("cards", "filters", "reading", "device_list", "report_choice", "case_document", "workbook")
+
+
+def application(settings: Settings, health: Health) -> st.App:
+    turns.gate = Gate(settings.runs, settings.patience)
+    return st.App(
+        SCRIPT,
+        lifespan=_with_parts,
+        routes=[Route(HEALTH, health.answer)],
+        middleware=[Middleware(Guard, settings=settings, has_login=access.is_configured())],
+    )
+
+
+@asynccontextmanager
+async def _with_parts(app: st.App) -> AsyncIterator[None]:
+    """Imports what pages are made of before the first reader, once there is a cache for it."""
+    for part in PAGE_PARTS:
+        importlib.import_module(f"dashboard.{part}")
+    yield
