@@ -1,97 +1,369 @@
 """Snapshots: a build's tables, published whole or not at all, and old ones kept.
 
-    MARTS/CURRENT                     the number of the snapshot in use
-    MARTS/snapshots/000001/           manifest.json and the Parquet files that it names
+    MARTS/CURRENT                     the number of the snapshot in use; below it what tells damage to these few bytes
+    MARTS/snapshots/000001/           manifest.json, its digest, and the Parquet files that it names
     MARTS/snapshots/000001/evidence/  the rows that verdicts rest on, by extract and bucket of Devices
 
-A snapshot is written under a name of its own and renamed once it is complete; CURRENT is replaced last.
-A reader takes CURRENT once and every file from that snapshot's manifest.
+A snapshot is written under a name of its own and renamed once it is complete; CURRENT is replaced last. A reader takes
+CURRENT once and every file from that snapshot's manifest. `data/keeping.py` lists, verifies and removes old snapshots.
+
+What is verified when, so that opening is quick at any size: on opening, the manifest's digest, the presence and size of
+every file and, of the snapshot in use, the digest of every table but the two large ones. `outcomes` and the files of
+evidence: their digest when they are first asked for. A digest is computed once a process and file, and again when the
+file's size, time or place on disk is another. Damage raises `SnapshotDamaged`; nothing is read of a damaged file.
 """
 
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+import stat
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from weakref import WeakValueDictionary
 
 import polars as pl
 import pyarrow.parquet as pq
 
-FORMAT = 1
+# 2: the manifest has a digest of its own, and says each file's size.
+FORMAT = 2
 NUMBERED = re.compile(r"(?P<table>[a-z_]+)-\d{5}\.parquet")
-EVIDENCE = "evidence"
+# The number in use; then the greatest that was ever published, and a digest of both. The first may stand alone.
+POINTER = re.compile(r"(\d{6})\n?|(\d{6})\n(\d{6}) ([0-9a-f]{16})\n", re.ASCII)
+EVIDENCE, OUTCOMES = "evidence", "outcomes"
+ASK = "ask the operator to run `pco snapshots verify`"
+
+log = logging.getLogger(__name__)
+_opening, _checking = threading.Lock(), threading.Lock()
+_opened: "WeakValueDictionary[tuple, Snapshot]" = WeakValueDictionary()
+_checked: dict[str, tuple] = {}
+_told: set[str] = set()
 
 
 class NoSnapshot(Exception):
     """There is no snapshot to read."""
 
 
+class SnapshotDamaged(NoSnapshot):
+    """Something of a snapshot is gone or is not as it was written."""
+
+    def __init__(self, folder: Path, what: str):
+        super().__init__(f"{folder}: the snapshot is damaged ({what}); {ASK}")
+        self.what = what
+
+
 class BuildUnderWay(Exception):
     """Another build holds the marts folder."""
 
 
+class Hold:
+    """A reader's shared lock on a snapshot's folder: as long as it lives no other process removes the snapshot."""
+
+    def __init__(self, folder: Path):
+        self.folder, self._descriptor = folder, os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            del self._descriptor
+            raise
+        except OSError:
+            # A file system without locks: what is read is verified all the same.
+            pass
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+    def __reduce__(self) -> tuple:
+        return Hold, (self.folder,)
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """A published build; its files do not change."""
+    """A published build; its files do not change, and are not removed as long as this object lives.
+
+    instead_of: why the snapshot in use is not read; None for the snapshot in use itself.
+    """
 
     folder: Path
     manifest: dict
+    instead_of: str | None = None
+    held: Hold | None = field(default=None, compare=False, repr=False)
 
     @property
     def number(self) -> int:
         return int(self.folder.name)
 
+    @cached_property
+    def _tables(self) -> dict[str, list[dict]]:
+        tables: dict[str, list[dict]] = {}
+        for file in self.manifest["files"]:
+            tables.setdefault(file["table"], []).append(file)
+        return tables
+
     def files(self, table: str) -> list[Path]:
-        """The Parquet files of a table, in order; none when the snapshot has no such table."""
-        return [self.folder / file["name"] for file in self.manifest["files"] if file["table"] == table]
+        """The Parquet files of a table, in order; none when the snapshot has no such table.
+
+        Each is verified, but those of a bucket of evidence, which `evidence_files` verifies when they are wanted.
+        """
+        return [self._found(file, verified=not _is_bucketed(file)) for file in self._tables.get(table, [])]
 
     def evidence_files(self, name: str, bucket: int) -> list[Path]:
         """The files of one reduction (`attempts`, `cell_reads` ...) that hold the rows of a bucket of Devices."""
-        found = self.files(f"{EVIDENCE}/{name}")
-        return [file for file in found if file.parent.name == f"bucket={bucket}"]
+        wanted = f"{EVIDENCE}/{name}"
+        named = [
+            file for file in self._tables.get(wanted, []) if PurePosixPath(file["name"]).match(f"bucket={bucket}/*")
+        ]
+        return [self._found(file) for file in named]
 
     def frame(self, table: str) -> pl.DataFrame:
         """A small table whole."""
         return pl.read_parquet(self.files(table), glob=False)
 
     def rows(self, table: str) -> int:
-        return sum(file["rows"] for file in self.manifest["files"] if file["table"] == table)
+        return sum(file["rows"] for file in self._tables.get(table, []))
+
+    def verify(self, *, small: bool = False) -> None:
+        """Verifies every file, or only the tables that are read whole; raises `SnapshotDamaged`."""
+        for file in self.manifest["files"]:
+            if not small or not (file["table"] == OUTCOMES or _is_bucketed(file)):
+                self._found(file)
+
+    def damage(self) -> list[str]:
+        """What is wrong with each file that is damaged."""
+        found = []
+        for file in self.manifest["files"]:
+            try:
+                self._found(file)
+            except SnapshotDamaged as damaged:
+                found.append(damaged.what)
+        return found
+
+    def _found(self, file: dict, verified: bool = True) -> Path:
+        path = self.folder / file["name"]
+        if verified:
+            try:
+                _verify(path, file["sha256"])
+            except OSError as error:
+                raise SnapshotDamaged(self.folder, f"{file['name']}: {error.strerror}") from error
+            except ValueError as error:
+                raise SnapshotDamaged(self.folder, f"{file['name']} {error}") from error
+        return path
+
+
+def _is_bucketed(file: dict) -> bool:
+    return PurePosixPath(file["name"]).parent.name.startswith("bucket=")
+
+
+def _verify(path: Path, sha256: str) -> None:
+    """Computes the file's digest, once as long as the file is the same; raises OSError, or ValueError if it differs."""
+    known = (*_identity(path), sha256)
+    if _checked.get(str(path)) == known:
+        return
+    with _checking:
+        if _checked.get(str(path)) != known:
+            if digest_of(path) != sha256:
+                raise ValueError("is not as it was written")
+            _checked[str(path)] = known
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- which snapshot -----------------------------------------------------------------------------------------
 
 
 def current(marts: Path) -> Snapshot:
-    """The snapshot in use; raises `NoSnapshot`."""
-    pointer = marts / "CURRENT"
-    if not pointer.is_file():
+    """The snapshot in use; raises `NoSnapshot`.
+
+    If it is damaged, the one before it that is not, and if CURRENT cannot be read, the newest: `instead_of` says why,
+    and so does the log.
+    """
+    while True:
+        pointer = _pointer(marts)
+        try:
+            if pointer is None:
+                raise NoSnapshot(f"{marts}: CURRENT names no snapshot; {ASK}")
+            snapshot = opened(marts / "snapshots" / pointer[0])
+            snapshot.verify(small=True)
+            return snapshot
+        except NoSnapshot as error:
+            # A publisher may have moved CURRENT on, and removed what it named.
+            if _pointer(marts) == pointer:
+                return _in_place_of(marts, pointer, error)
+
+
+def _in_place_of(marts: Path, pointer: tuple[str, str] | None, error: NoSnapshot) -> Snapshot:
+    folders = numbered(marts)
+    for folder in reversed(folders):
+        if pointer is None or folder.name < pointer[0]:
+            with suppress(NoSnapshot):
+                found = opened(folder)
+                found.verify(small=True)
+                why = f"{error}; snapshot {found.number} is read in its place"
+                if why not in _told:
+                    _told.add(why)
+                    log.warning("%s", why)
+                return replace(found, instead_of=why)
+    if pointer is None and not folders:
         raise NoSnapshot(f"{marts}: no snapshot has been published here; run pco build first")
-    return _open(marts, pointer.read_text(encoding="ascii").strip())
+    raise error
 
 
 def snapshots(marts: Path) -> list[Snapshot]:
     """Every snapshot kept, oldest first; one of which parts were removed or damaged is none."""
     kept = []
-    for folder in _numbered(marts):
+    for folder in published(marts):
         with suppress(NoSnapshot):
-            kept.append(_open(marts, folder.name))
+            kept.append(opened(folder))
     return kept
 
 
-def _open(marts: Path, name: str) -> Snapshot:
-    folder = marts / "snapshots" / name
+def in_use(marts: Path) -> str | None:
+    """The name of the snapshot that CURRENT names, damaged or not."""
+    pointer = _pointer(marts)
+    return pointer[0] if pointer else None
+
+
+def _pointer(marts: Path) -> tuple[str, str | None] | None:
+    """(the number in use, the greatest that was published if it is told), or None if CURRENT cannot be believed."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NoSnapshot(f"{folder}: the snapshot cannot be read ({error})") from error
-    return Snapshot(folder, manifest)
+        found = POINTER.fullmatch((marts / "CURRENT").read_bytes().decode("ascii"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    if found is None or found[1]:
+        return (found[1], None) if found else None
+    return (found[2], found[3]) if found[0].encode() == _pointing_at(found[2], found[3]) else None
 
 
-def _numbered(marts: Path) -> list[Path]:
+def _pointing_at(name: str, greatest: str) -> bytes:
+    return f"{name}\n{greatest} {hashlib.sha256(f'{name} {greatest}'.encode()).hexdigest()[:16]}\n".encode()
+
+
+def published(marts: Path) -> list[Path]:
+    """The folders of snapshots, oldest first, without one whose build died before it was put to use."""
+    pointer = _pointer(marts)
+    greatest = pointer[1] if pointer else None
+    return [folder for folder in numbered(marts) if greatest is None or folder.name <= greatest]
+
+
+def numbered(marts: Path) -> list[Path]:
     root = marts / "snapshots"
     return sorted(root.glob("[0-9]" * 6)) if root.is_dir() else []
+
+
+def opened(folder: Path) -> Snapshot:
+    """The snapshot in a folder, with its manifest and the size of every file verified; raises `SnapshotDamaged`."""
+    try:
+        key = (str(folder), *_identity(folder / "manifest.json"))
+        with _opening:
+            found = _opened.get(key)
+            if found is None:
+                _opened[key] = found = _open(folder)
+            return found
+    except OSError as error:
+        raise SnapshotDamaged(folder, f"cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SnapshotDamaged(folder, f"manifest.json: {error}") from error
+
+
+def _open(folder: Path) -> Snapshot:
+    held = Hold(folder)
+    text = (folder / "manifest.json").read_bytes()
+    sealed = (folder / "manifest.sha256").exists()
+    if sealed and (folder / "manifest.sha256").read_bytes() != _seal(text):
+        raise SnapshotDamaged(folder, "manifest.json is not as it was written")
+    manifest = json.loads(text)
+    if manifest["format"] != 1 and not sealed:
+        raise SnapshotDamaged(folder, "manifest.sha256 is missing")
+    if manifest["format"] > FORMAT:
+        raise SnapshotDamaged(folder, f"its format {manifest['format']} is of a later version of pco")
+    if manifest["snapshot"] != folder.name:
+        raise SnapshotDamaged(folder, f"its manifest is that of snapshot {manifest['snapshot']}")
+    for file in manifest["files"]:
+        name = PurePosixPath(file["name"])
+        if name.is_absolute() or ".." in name.parts:
+            raise SnapshotDamaged(folder, f"its manifest names {name}")
+        try:
+            found = (folder / name).lstat()
+        except OSError as error:
+            raise SnapshotDamaged(folder, f"{name}: {error.strerror}") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise SnapshotDamaged(folder, f"{name} is no file")
+        if found.st_size != file.get("bytes", found.st_size):
+            raise SnapshotDamaged(folder, f"{name} has {found.st_size:,} bytes and not {file['bytes']:,}")
+    return Snapshot(folder, manifest, held=held)
+
+
+def _seal(manifest: bytes) -> bytes:
+    """In the form that `sha256sum --check` reads."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  manifest.json\n".encode()
+
+
+def seal(folder: Path) -> None:
+    """Writes the digest of a folder's manifest.json beside it."""
+    write_durably(folder / "manifest.sha256", _seal((folder / "manifest.json").read_bytes()))
+
+
+# --- publishing ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(marts: Path) -> Iterator[None]:
+    """Holds the marts folder alone; raises `BuildUnderWay`."""
+    with (marts / "LOCK").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BuildUnderWay(f"{marts}: another build is under way") from error
+        # Whoever holds the lock is alone: any draft here was left by a build that died.
+        _remove_orphans(marts)
+        yield
+
+
+def _remove_orphans(marts: Path) -> None:
+    """Drafts and removals that were not finished, and a snapshot that never came into use."""
+    for pattern in (".draft-*", ".removed-*"):
+        for orphan in marts.glob(pattern):
+            shutil.rmtree(orphan, ignore_errors=True)
+    for folder in sorted(set(numbered(marts)) - set(published(marts))):
+        remove(marts, folder)
+
+
+def remove(marts: Path, folder: Path) -> None:
+    """Takes a snapshot away in one step for any reader, then deletes it; the lock is held."""
+    away = marts / f".removed-{folder.name}-{os.getpid()}"
+    folder.rename(away)
+    sync(folder.parent)
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def put_to_use(marts: Path, name: str, work: Path) -> None:
+    """Makes CURRENT name a snapshot that is in place; `work` is a folder for the new CURRENT. The lock is held."""
+    write_durably(work / "CURRENT", _pointing_at(name, max(name, _greatest(marts))))
+    (work / "CURRENT").replace(marts / "CURRENT")
+    sync(marts)
+
+
+def _greatest(marts: Path) -> str:
+    """The greatest number that any snapshot had, be it an orphan or gone."""
+    pointer = _pointer(marts) or ()
+    return max([*filter(None, pointer), *(folder.name for folder in numbered(marts))], default="000000")
 
 
 class Draft:
@@ -100,24 +372,28 @@ class Draft:
     def __init__(self, marts: Path):
         self.marts = marts.absolute()
         self.work = self.marts / f".draft-{os.getpid()}"
+        self._stack = ExitStack()
 
     def __enter__(self) -> "Draft":
         self.marts.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.marts / "LOCK").open("w")
+        # A number is never used again: of what bore it, a reader may still hold the path.
+        orphan = _greatest(self.marts)
+        self._stack.enter_context(locked(self.marts))
+        self._name = f"{int(max(orphan, _greatest(self.marts))) + 1:06d}"
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise BuildUnderWay(f"{self.marts}: another build is under way") from error
-        # Whoever holds the lock is alone: any draft here was left by a build that died.
-        for orphan in self.marts.glob(".draft-*"):
-            shutil.rmtree(orphan, ignore_errors=True)
-        (self.work / "tables").mkdir(parents=True)
+            (self.work / "tables").mkdir(parents=True)
+        except OSError:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *exception) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
-        self._lock.close()
+        with self._stack:
+            shutil.rmtree(self.work, ignore_errors=True)
+            unused = self.marts / "snapshots" / self._name
+            if unused.is_dir() and in_use(self.marts) != self._name:
+                with suppress(OSError):
+                    remove(self.marts, unused)
 
     def write(self, table: str, frame: pl.DataFrame, part: int = 0) -> None:
         frame.write_parquet(self._part(table, part), compression="zstd", compression_level=1)
@@ -133,49 +409,55 @@ class Draft:
 
     def publish(self, manifest: dict) -> Snapshot:
         """Makes the draft the snapshot in use, in one step for any reader."""
-        earlier = _numbered(self.marts)
-        name = f"{int(earlier[-1].name) + 1 if earlier else 1:06d}"
         tables = self.work / "tables"
         manifest = {
             "format": FORMAT,
-            "snapshot": name,
-            "parent": earlier[-1].name if earlier else None,
+            "snapshot": self._name,
+            "parent": self._parent(),
             **manifest,
             "files": [_described(path, tables) for path in sorted(tables.rglob("*.parquet"))],
         }
-        _write_durably(tables / "manifest.json", json.dumps(manifest, indent=1))
+        write_durably(tables / "manifest.json", json.dumps(manifest, indent=1).encode())
+        seal(tables)
         for folder in [*(path for path in tables.rglob("*") if path.is_dir()), tables]:
-            _sync(folder)
+            sync(folder)
         root = self.marts / "snapshots"
         root.mkdir(exist_ok=True)
-        tables.rename(root / name)
-        _sync(root)
-        _write_durably(self.work / "CURRENT", name + "\n")
+        sync(self.marts)
+        # Written before the snapshot is in place: what follows needs no room on the disk.
+        write_durably(self.work / "CURRENT", _pointing_at(self._name, self._name))
+        tables.rename(root / self._name)
+        sync(root)
         (self.work / "CURRENT").replace(self.marts / "CURRENT")
-        _sync(self.marts)
-        return _open(self.marts, name)
+        sync(self.marts)
+        return opened(root / self._name)
+
+    def _parent(self) -> str | None:
+        try:
+            return current(self.marts).folder.name
+        except NoSnapshot:
+            return None
 
 
 def _described(path: Path, tables: Path) -> dict:
     name = path.relative_to(tables)
     table = NUMBERED.fullmatch(path.name)["table"] if len(name.parts) == 1 else "/".join(name.parts[:2])
-    _sync(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    sync(path)
     return {
         "name": name.as_posix(),
         "table": table,
         "rows": pq.read_metadata(path).num_rows,
-        "sha256": digest,
+        "bytes": path.stat().st_size,
+        "sha256": digest_of(path),
     }
 
 
-def _write_durably(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    _sync(path)
+def write_durably(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -61,8 +61,9 @@ def test_the_manifest_names_every_file_with_its_rows_and_digest(folders):
     snapshot = current(folders.marts)
     named = {file["name"]: file for file in snapshot.manifest["files"]}
     found = {path.relative_to(snapshot.folder).as_posix() for path in snapshot.folder.rglob("*") if path.is_file()}
-    assert found == {*named, "manifest.json"}
+    assert found == {*named, "manifest.json", "manifest.sha256"}
     for name, file in named.items():
+        assert file["bytes"] == (snapshot.folder / name).stat().st_size
         assert file["sha256"] == hashlib.sha256((snapshot.folder / name).read_bytes()).hexdigest()
         assert file["rows"] == pq.ParquetFile(snapshot.folder / name).metadata.num_rows
 
@@ -70,7 +71,7 @@ def test_the_manifest_names_every_file_with_its_rows_and_digest(folders):
 def test_current_holds_the_number_of_the_newest_snapshot(folders):
     for number in ("000001", "000002", "000003"):
         pco_build(folders)
-        assert (folders.marts / "CURRENT").read_text().strip() == number
+        assert (folders.marts / "CURRENT").read_text().splitlines()[0] == number
         assert current(folders.marts).folder == folders.marts / "snapshots" / number
 
 
@@ -124,7 +125,7 @@ HALF_WAY = {
     "writing": (Draft, "write"),
     "counting": (pipeline.Counts, "frame"),
     "describing": (marts, "_described"),
-    "writing the manifest": (marts, "_write_durably"),
+    "writing the manifest": (marts, "write_durably"),
     "publishing": (Draft, "publish"),
     "renaming": (Path, "rename"),
     "replacing CURRENT": (Path, "replace"),
@@ -240,7 +241,7 @@ def test_a_snapshot_without_its_manifest_is_told(tmp_path):
     (snapshot.folder / "manifest.json").unlink()
     done = pco("status", "--marts", tmp_path)
     assert (done.status, len(done.problems)) == (1, 1)
-    assert "cannot be read" in done.err
+    assert "damaged" in done.err
 
 
 def test_an_earlier_snapshot_without_its_manifest_stops_neither_status_nor_build(folders):
@@ -249,3 +250,152 @@ def test_an_earlier_snapshot_without_its_manifest_stops_neither_status_nor_build
     (folders.marts / "snapshots" / "000001" / "manifest.json").unlink()
     assert pco("status", "--marts", folders.marts).status == 0
     assert pco_build(folders).status == 0
+
+
+# --- which snapshots are kept, and which one is in use ------------------------------------------------------
+
+
+@pytest.fixture
+def three(tmp_path):
+    for value in (1, 2, 3):
+        publish(tmp_path, value)
+    return tmp_path
+
+
+def listed(folder):
+    return json.loads(pco("snapshots", "list", "--json", "--marts", folder).out)
+
+
+def kept(folder):
+    return sorted(int(path.name) for path in (folder / "snapshots").iterdir())
+
+
+def test_snapshots_are_listed_with_what_they_are(folders):
+    pco_build(folders)
+    pco_build(folders, "--grace-days", 30)
+    first, second = listed(folders.marts)
+    size = sum(path.stat().st_size for path in (folders.marts / "snapshots" / "000002").rglob("*") if path.is_file())
+    manifest = current(folders.marts).manifest
+    assert second == {
+        "number": 2,
+        "as_at": manifest["as_at"],
+        "built_at": manifest["build_finished_at"],
+        "parent": 1,
+        "devices": 3,
+        "bytes": size,
+        "in_use": True,
+        "held": False,
+        "damage": None,
+    }
+    assert (first["number"], first["parent"], first["in_use"]) == (1, None, False)
+    lines = pco("snapshots", "list", "--marts", folders.marts).out.splitlines()
+    assert [line.endswith(", in use") for line in lines] == [False, True]
+    assert lines[1].startswith(f"snapshot 2: as at {manifest['as_at'][:19]}, built ")
+    assert ", after 1, 3 Devices, " in lines[1]
+
+
+def test_prune_keeps_the_newest(three):
+    done = pco("snapshots", "prune", "--keep", 2, "--marts", three)
+    assert done.out.splitlines() == ["snapshot 1: removed", "snapshot 2: kept", "snapshot 3: in use"]
+    assert (kept(three), leftovers(three)) == ([2, 3], [])
+    assert current(three).number == 3
+
+
+def test_a_dry_run_removes_nothing_and_tells_the_same(three):
+    before = bytes_below(three)
+    done = pco("snapshots", "prune", "--keep", 1, "--dry-run", "--marts", three)
+    assert done.out.splitlines() == [
+        "snapshot 1: would be removed",
+        "snapshot 2: would be removed",
+        "snapshot 3: in use",
+    ]
+    assert bytes_below(three) == before
+
+
+def test_prune_never_removes_the_one_in_use(three):
+    assert pco("snapshots", "use", 1, "--marts", three).status == 0
+    assert pco("snapshots", "prune", "--keep", 1, "--marts", three).status == 0
+    assert kept(three) == [1, 3]
+    assert current(three).frame("amendments")["value"].to_list() == [1]
+
+
+def test_prune_never_removes_what_serves_in_place_of_a_damaged_one(three):
+    publish(three, 4)
+    (three / "snapshots" / "000004" / "manifest.json").write_text("{")
+    pco("snapshots", "prune", "--keep", 1, "--marts", three)
+    assert kept(three) == [3, 4]
+    assert current(three).number == 3
+
+
+def test_prune_never_removes_what_a_reader_has_open(three):
+    reader = snapshots(three)[0]
+    assert [row["held"] for row in listed(three)] == [True, False, False]
+    pco("snapshots", "prune", "--keep", 1, "--marts", three)
+    assert kept(three) == [1, 3]
+    assert reader.frame("amendments")["value"].to_list() == [1]
+    del reader
+    pco("snapshots", "prune", "--keep", 1, "--marts", three)
+    assert kept(three) == [3]
+
+
+def test_keeping_none_is_wrong_usage(three):
+    assert pco("snapshots", "prune", "--keep", 0, "--marts", three).status == 2
+    assert kept(three) == [1, 2, 3]
+
+
+def test_use_puts_an_earlier_snapshot_back_and_the_next_build_goes_on_from_it(three):
+    done = pco("snapshots", "use", 1, "--marts", three)
+    assert (done.status, done.out) == (0, f"Snapshot 1 is in use in {three}\n")
+    assert current(three).number == 1
+    assert [snapshot.number for snapshot in snapshots(three)] == [1, 2, 3]
+    fourth = publish(three, 4)
+    assert (fourth.number, fourth.manifest["parent"], current(three)) == (4, "000001", fourth)
+
+
+def test_use_goes_forward_again(three):
+    for number in (1, 2, 3):
+        pco("snapshots", "use", number, "--marts", three)
+        assert current(three).number == number
+    assert (three / "CURRENT").read_text().split()[:2] == ["000003", "000003"]
+
+
+def test_an_operator_may_write_the_number_alone(three):
+    (three / "CURRENT").write_text("000001")
+    assert current(three).number == 1
+    assert [snapshot.number for snapshot in snapshots(three)] == [1, 2, 3]
+    assert publish(three, 4).number == 4
+    assert kept(three) == [1, 2, 3, 4]
+
+
+def test_a_number_that_is_not_kept_is_wrong_usage(three):
+    for command in ("use", "verify"):
+        done = pco("snapshots", command, 9, "--marts", three)
+        assert (done.status, len(done.problems)) == (2, 1)
+        assert "there is no snapshot 9" in done.err
+    assert current(three).number == 3
+
+
+def test_verify_tells_that_all_is_well(three):
+    done = pco("snapshots", "verify", "--marts", three)
+    assert (done.status, done.out.splitlines()) == (0, [f"snapshot {number}: whole" for number in (1, 2, 3)])
+    assert pco("snapshots", "verify", 2, "--marts", three).out == "snapshot 2: whole\n"
+
+
+def test_a_folder_without_snapshots_is_told_by_each_command(tmp_path):
+    for command in (["list"], ["verify"], ["prune", "--keep", 1], ["prune", "--keep", 1, "--dry-run"]):
+        done = pco("snapshots", *command, "--marts", tmp_path)
+        assert (done.status, len(done.problems)) == (1, 1)
+        assert "no snapshot" in done.err
+
+
+def test_the_manifest_is_verified_by_its_own_digest_as_by_a_tool(three):
+    folder = three / "snapshots" / "000002"
+    digest, name = (folder / "manifest.sha256").read_text().split()
+    assert (name, digest) == ("manifest.json", hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest())
+
+
+def test_files_are_digested_once_a_process(three, monkeypatch):
+    snapshot = current(three)
+    monkeypatch.setattr(marts, "digest_of", None)
+    assert current(three) is snapshot
+    assert snapshot.frame("amendments")["value"].to_list() == [3]
