@@ -13,6 +13,15 @@ from dashboard import back, reading, words
 from data import reference
 
 
+class Choices(NamedTuple):
+    """What there is to choose from in a snapshot. parties: role -> its party_ids, by name."""
+
+    months: list[str]
+    types: list[str]
+    regions: list[str]
+    parties: dict[str, list[str]]
+
+
 class Target(NamedTuple):
     """A mark of a chart that filters: a value that the chart holds at it, its name, and the filters that it sets."""
 
@@ -26,10 +35,22 @@ def _defaults(months: list[str]) -> dict:
     return {"period": (months[0], months[-1]), "type": [], "region": [], "party_role": PARTY_ROLES[0], "party": []}
 
 
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _choices(folder: Path) -> Choices:
+    counts, names = reading.counts(folder), reading.party_names(folder)
+    present = {role: [party for party in counts[role].unique() if party is not None] for role in PARTY_ROLES}
+    return Choices(
+        months=sorted(counts["commissioned_month"].unique()),
+        types=_in_order(counts["device_type"], reference.DEVICE_TYPES),
+        regions=sorted(counts["csp_region"].unique()),
+        parties={role: sorted(found, key=lambda party: names.get(party, party)) for role, found in present.items()},
+    )
+
+
 def selection(folder: Path) -> Selection:
     """Draws the filters and returns what they select; each is kept in the URL once it is off its default."""
-    counts = reading.counts(folder)
-    months = sorted(counts["commissioned_month"].unique())
+    there = _choices(folder)
+    months = there.months
     defaults = _defaults(months)
     keep_in_address(defaults)
     with st.sidebar:
@@ -37,14 +58,14 @@ def selection(folder: Path) -> Selection:
         first, last = _period(months)
         types = st.multiselect(
             "Device type",
-            _in_order(counts["device_type"], reference.DEVICE_TYPES),
+            there.types,
             key="type",
             bind="query-params",
             placeholder="All types",
         )
         regions = st.multiselect(
             "CSP region",
-            sorted(counts["csp_region"].unique()),
+            there.regions,
             key="region",
             bind="query-params",
             placeholder="All regions",
@@ -56,7 +77,7 @@ def selection(folder: Path) -> Selection:
             key="party_role",
             bind="query-params",
         )
-        parties = _parties(folder, counts, role)
+        parties = _parties(folder, there.parties[role])
         with st.container(horizontal=True, gap=None):
             st.button("Clear the filters", on_click=clear, args=(defaults,), width="stretch")
             back.undoes_filters()
@@ -86,19 +107,24 @@ def _period(months: list[str]) -> tuple[str, str]:
         "Commissioned from, to",
         months,
         value=(months[0], months[-1]),
-        format_func=lambda month: words.month(month).replace(words.month(month).split()[0], words.month(month)[:3]),
+        format_func=_short,
         key="period",
         bind="query-params",
         help="Month of commissioning, both ends included.",
     )
 
 
-def _parties(folder: Path, counts: pl.DataFrame, role: str) -> list[str]:
+def _short(month: str) -> str:
+    """`2021-08` as Aug 2021."""
+    name, year = words.month(month).split()
+    return f"{name[:3]} {year}"
+
+
+def _parties(folder: Path, present: list[str]) -> list[str]:
     names = reading.party_names(folder)
-    present = [party for party in counts[role].unique() if party is not None]
     chosen = st.multiselect(
         "Party",
-        sorted(present, key=lambda party: names.get(party, party)),
+        present,
         format_func=lambda party: names.get(party, party),
         key="party",
         bind="query-params",

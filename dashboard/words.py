@@ -1,6 +1,7 @@
 """Numbers and names in words, the same on every page."""
 
 from datetime import datetime
+from functools import cache
 
 import polars as pl
 
@@ -150,6 +151,7 @@ def moment(iso: str) -> str:
     return f"{datetime.fromisoformat(iso):%-d %B %Y, %H:%M} UTC"
 
 
+@cache
 def month(text: str) -> str:
     """`2021-08` as August 2021."""
     return f"{datetime.strptime(text, '%Y-%m'):%B %Y}"
