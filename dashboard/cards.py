@@ -12,12 +12,19 @@ import polars as pl
 import streamlit as st
 
 from analysis.selection import Selection
-from dashboard import charts, filters, picture, words
-from data.export import with_text_for_lists, write_sheet
+from dashboard import access, audit, charts, filters, picture, words
+from dashboard.access_settings import classification
+from data.export import with_plain_text, write_sheet
 from data.marts import Snapshot
+from data.scopes import scope_in_words, scope_key
 
 DEMONSTRATION = "Demonstration estate: every Device and party is made up."
 CLICK = "Choose here, or click in the chart: it sets the filters of every page. *Clear the filters* undoes it."
+
+
+def label() -> str:
+    """The classification that every file is labelled with."""
+    return classification(access.settings() if access.is_configured() else None)
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,12 @@ class View:
     in_words: str
 
     def file_name(self, name: str, ending: str) -> str:
-        """Tells the snapshot and the selection apart, as files of one name and length are confused."""
-        digest = hashlib.sha256(repr(self.selection).encode()).hexdigest()[:8]
-        return f"{name}-snapshot-{self.snapshot.number}-{digest}.{ending}"
+        """Tells reader, scope, snapshot and selection apart, as files of one name and length are confused."""
+        manifest, reader = self.snapshot.manifest, access.of_this_run()
+        told = [self.selection, self.in_words, reader.who, reader.session, manifest["build_finished_at"]]
+        scope = scope_key(self.snapshot)
+        digest = hashlib.sha256(repr([scope, *told]).encode()).hexdigest()[:12]
+        return f"{name}-snapshot-{self.snapshot.number}-{scope}-{digest}.{ending}"
 
     def made(self) -> str:
         return f"Snapshot {self.snapshot.number}, as at {words.moment(self.snapshot.manifest['as_at'])}."
@@ -39,6 +49,10 @@ class View:
     def about(self, title: str = "", how: str = "") -> dict[str, str]:
         """What a file says of itself, by name; times are UTC."""
         facts = {
+            "classification": label(),
+            "scope": " ".join(
+                filter(None, [f"{scope_in_words(self.snapshot)}.", self.snapshot.manifest.get("said_of_scope")])
+            ),
             "title": title,
             "how_made": how,
             "filters": self.in_words,
@@ -152,17 +166,23 @@ def downloads(
     has_chart: bool = False,
 ) -> None:
     """Buttons for the files of a table, which may be one to be made when it is asked for, and of the card's chart."""
+
+    def of(made_by: Callable[[pl.DataFrame, dict[str, str]], bytes]) -> tuple[bytes, int]:
+        made_now = table() if callable(table) else table
+        return made_by(made_now, view.about(title, how)), made_now.height
+
     with st.container(horizontal=True):
         for ending, made_by in (("csv", as_csv), ("xlsx", as_xlsx)):
+            file = view.file_name(name, ending)
             st.download_button(
                 ending.upper(),
-                lambda made_by=made_by: made_by(table() if callable(table) else table, view.about(title, how)),
-                file_name=view.file_name(name, ending),
+                audit.logged(lambda made_by=made_by: of(made_by), view.snapshot, file, view.in_words),
+                file_name=file,
                 key=f"{ending}-{name}",
                 on_click="ignore",
             )
         if has_chart:
-            lines = [how, f"{view.made()} Devices: {view.in_words}."]
+            lines = [how, f"{view.made()} Devices: {view.in_words}.", f"{label()}. {scope_in_words(view.snapshot)}."]
             if view.snapshot.manifest["is_demonstration"]:
                 lines.append(DEMONSTRATION)
             picture.button(f"png-{name}", view.file_name(name, "png"), title, lines)
@@ -171,7 +191,7 @@ def downloads(
 def as_csv(table: pl.DataFrame, about: dict[str, str] | None = None) -> bytes:
     """What the file says of itself is in columns at the end, the same in each row: every reader of CSV takes them."""
     facts = [pl.lit(fact).alias(f"about_{name}") for name, fact in (about or {}).items()]
-    return with_text_for_lists(table).with_columns(facts).write_csv().encode()
+    return with_plain_text(table.with_columns(facts)).write_csv().encode()
 
 
 def as_xlsx(table: pl.DataFrame, about: dict[str, str] | None = None) -> bytes:

@@ -4,7 +4,7 @@ import polars as pl
 import streamlit as st
 
 from analysis.business_case import Case, histogram
-from dashboard import cards, charts_business_case, words_criteria
+from dashboard import audit, cards, charts_business_case, words_criteria
 from dashboard import words_business_case as words
 from dashboard.case_document import document
 from dashboard.workbook import workbook
@@ -36,10 +36,11 @@ def _documents(view: cards.View, case: Case) -> None:
             ("Workbook (XLSX)", "xlsx", workbook),
             ("Document (DOCX)", "docx", document),
         ):
+            file = view.file_name(f"business-case-{_files(case)}", ending)
             st.download_button(
                 label,
-                lambda made_by=made_by: made_by(case, about),
-                file_name=view.file_name(f"business-case-{_files(case)}", ending),
+                audit.logged(lambda made_by=made_by: (made_by(case, about), 0), view.snapshot, file, view.in_words),
+                file_name=file,
                 key=f"case-{ending}",
                 on_click="ignore",
             )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from analysis.assumptions import MOST_NAME, Assumptions, WrongAssumptions, read_scenarios, write_scenarios
 from analysis.business_case import Case
-from dashboard import cards, case_inputs, words_business_case
+from dashboard import audit, cards, case_inputs, words_business_case
 
 SAVED, READ = "case_scenarios", "case_file_read"
 PAGE = "As on this page"
@@ -66,10 +66,11 @@ def section(view: cards.View, case: Case) -> None:
         st.subheader(f"Side by side, {words_business_case.FROM}", anchor="case-scenarios")
         st.dataframe(table, hide_index=True, height="content")
         cards.downloads(view, "business-case-scenarios", table, "Scenarios side by side")
+        kept, file = dict(saved()), view.file_name("scenarios", "csv")
         st.download_button(
             "Scenarios as a file (CSV)",
-            write_scenarios(saved()),
-            file_name="scenarios.csv",
+            audit.logged(lambda: (write_scenarios(kept).encode(), len(kept)), view.snapshot, file, view.in_words),
+            file_name=file,
             mime="text/csv",
             key="case_download",
             on_click="ignore",

@@ -9,7 +9,7 @@ import streamlit as st
 from analysis.causes import cause_names, label_of
 from analysis.devices import to_act_on
 from analysis.selection import Selection
-from dashboard import cards, words
+from dashboard import access, audit, cards, words
 from data import reference
 from data.marts import Snapshot
 
@@ -29,7 +29,14 @@ def card(
 
 def whole(snapshot: Snapshot, selection: Selection) -> Callable[[], pl.DataFrame]:
     """All Devices to act on of a selection, read when it is called and held by nobody."""
-    return lambda: to_act_on(pl.scan_parquet(snapshot.files("outcomes"), glob=False), selection, MOST)
+    reader = access.of_this_run()
+
+    def read() -> pl.DataFrame:
+        found = to_act_on(pl.scan_parquet(snapshot.files("outcomes"), glob=False), selection, MOST)
+        audit.log(reader, audit.DEVICES, snapshot, name="all to act on", filters=repr(selection), rows=found.height)
+        return found
+
+    return read
 
 
 def in_words(listed: pl.DataFrame) -> pl.DataFrame:

@@ -5,11 +5,18 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.device import Asked, asked_for
-from dashboard import filters, words_device
+from analysis.one_device import UnknownDevice
+from dashboard import filters, reading, words_device
 from dashboard.words_device import FINDINGS
-from data.history import MOST_FOUND, History, NoEvidenceKept, examples, history, with_part
+from data.history import MOST_FOUND, History, NoEvidenceKept, examples, with_part
 from data.marts import Snapshot
 from data.reduction import duis_form
+
+# The same whether there is such a Device elsewhere or not.
+NOT_IN_SCOPE = (
+    "**{} is not in this snapshot**, as far as you may see it. Check the digits against the Device's label or the "
+    "inventory."
+)
 
 
 def searched(snapshot: Snapshot) -> History | None:
@@ -31,9 +38,12 @@ def searched(snapshot: Snapshot) -> History | None:
         _no_whole_eui(snapshot, asked)
         return None
     try:
-        found = history(snapshot, asked.key)
+        found = reading.history(snapshot, asked.key)
     except NoEvidenceKept:
         st.warning(words_device.NO_EVIDENCE, icon=":material/database_off:")
+        return None
+    except UnknownDevice:
+        st.warning(NOT_IN_SCOPE.format(duis_form(asked.key)), icon=":material/search_off:")
         return None
     if found.outcome is None:
         st.warning(words_device.not_found(duis_form(asked.key), found), icon=":material/search_off:")
@@ -44,6 +54,7 @@ def searched(snapshot: Snapshot) -> History | None:
 def _examples(snapshot: Snapshot) -> None:
     st.markdown(words_device.EXAMPLES)
     rows = sorted(_one_of_each(snapshot.folder, snapshot), key=lambda row: list(FINDINGS).index(row["finding"]))
+    reading.log_devices(snapshot, "example of each finding", "", len(rows))
     _pick([row["device_key"] for row in rows], [words_device.example(row) for row in rows])
 
 
@@ -58,6 +69,7 @@ def _no_whole_eui(snapshot: Snapshot, asked: Asked) -> None:
         st.warning(words_device.malformed(asked), icon=":material/search_off:")
         return
     keys = with_part(snapshot, asked.digits)
+    reading.log_devices(snapshot, "found by a part", asked.digits, len(keys))
     st.warning(words_device.of_a_part(asked, keys), icon=":material/search:")
     _pick(keys[:MOST_FOUND], [duis_form(key) for key in keys[:MOST_FOUND]])
 

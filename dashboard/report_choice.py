@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import streamlit as st
 
 from analysis.report import AUDIENCES, CSP, DCC_USER, NAMES, Asked, Report, Source, month_name, source
 from analysis.reporting import last_month_all_due
-from dashboard import filters, reading, switches, words_reports
+from dashboard import access, audit, cards, filters, reading, switches, words_reports
 from data.marts import Snapshot
 
 
@@ -27,16 +28,27 @@ def chosen(given: Source) -> Asked:
     """Draws the choices; each is kept in the URL."""
     months = given.months()[::-1]
     month = last_month_all_due(given.counts) or months[0]
-    defaults = {"audience": AUDIENCES[0], "report_month": month}
+    defaults = {"audience": audiences()[0], "report_month": month}
     filters.keep_in_address(defaults)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        audience = _choice("For", AUDIENCES, "audience", NAMES.get)
+        audience = _choice("For", audiences(), "audience", NAMES.get)
         month = _choice("Month of commissioning", months, "report_month", month_name, months.index(month))
         party = _choice("DCC User", _users(given), "report_party", given.names.get) if audience == DCC_USER else None
         region = _choice("CSP region", given.regions(), "report_region", str) if audience == CSP else None
     st.markdown(words_reports.SET)
     accepted, evidence = switches.amendments()
     return Asked(audience, month, party, region, accepted, evidence)
+
+
+def audiences() -> tuple[str, ...]:
+    """Whom this reader may make reports for: a party for itself."""
+    return (DCC_USER,) if access.of_this_run().role == access.OF_PARTY else AUDIENCES
+
+
+def labelled(told: Report, view: cards.View) -> Report:
+    """The report with what every file says of itself; its files are named by reader, scope and snapshot too."""
+    facts = {"Classification": view.about()["classification"], "Scope": view.about()["scope"], **told.facts}
+    return replace(told, facts=facts, stem=view.file_name(told.stem, "").removesuffix("."))
 
 
 def _choice(label: str, options, key: str, named, index: int = 0):
@@ -49,15 +61,17 @@ def _users(given: Source) -> list[str]:
     return sorted(given.users, key=lambda party: given.names.get(party, party))
 
 
-def downloads(told: Report) -> None:
+def downloads(told: Report, view: cards.View) -> None:
     """A button a format; nothing is made before it is pressed."""
+    rows = sum(table.frame.height for table in told.tables())
     with st.container(horizontal=True):
         for name, label in words_reports.FORMAT_NAMES.items():
             ending = "zip" if name == "parquet" else name
+            file = f"{told.stem}.{ending}"
             st.download_button(
                 label,
-                lambda name=name: made(told, name),
-                file_name=f"{told.stem}.{ending}",
+                audit.logged(lambda name=name: (made(told, name), rows), view.snapshot, file, "as the report says"),
+                file_name=file,
                 key=f"report-{name}",
                 on_click="ignore",
             )

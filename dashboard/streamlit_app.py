@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import cards, filters, picture, reading, words
+from dashboard import access, access_page, cards, filters, picture, reading, words
 from data.marts import NoSnapshot
 
 # An icon by name or emoji would be asked for from outside this machine.
@@ -26,7 +26,17 @@ PAGES = [
     st.Page("app_pages/data_and_method.py", title="Data and method", icon=":material/fact_check:"),
     st.Page("app_pages/definitions.py", title="Definitions", icon=":material/menu_book:"),
 ]
-page = st.navigation(PAGES)
+
+try:
+    reader = access.reader()
+except access.Denied as denied:
+    access_page.draw(denied)
+    st.stop()
+except access.WrongAccess:
+    access_page.broken()
+    st.stop()
+access_page.begin(reader)
+page = st.navigation([page for page in PAGES if reader.may_see(Path(page.url_path or "overview").name)])
 picture.hides_the_camera()
 
 try:
@@ -35,6 +45,7 @@ except NoSnapshot:
     st.error("There is no snapshot to show yet. Ask the operator to run `pco build`.", icon=":material/database_off:")
     st.stop()
 
+access_page.of_snapshot(snapshot)
 if snapshot.manifest["is_demonstration"]:
     st.info(
         "**Demonstration estate.** Every Device and party here is made up; nothing is about a real party.",
@@ -49,14 +60,16 @@ in_words = filters.in_words(chosen, reading.party_names(snapshot.folder))
 st.session_state["view"] = cards.View(snapshot, chosen, in_words)
 st.sidebar.caption(
     f"Snapshot {snapshot.number}, as at {words.moment(snapshot.manifest['as_at'])}, "
-    f"built {words.moment(snapshot.manifest['build_finished_at'])}. "
-    "Served to one person on this machine; nothing leaves it."
+    f"built {words.moment(snapshot.manifest['build_finished_at'])}. {access_page.footer(reader, snapshot)}"
 )
+access_page.log_out(reader)
 if chosen.conditions():
     st.markdown(f":material/filter_alt: Filtered to **{in_words}**")
 
 try:
     page.run()
+except access.Denied as denied:
+    st.error(str(denied), icon=":material/lock:")
 except Exception:
     # Streamlit's own box offers to send the error to a search engine.
     logging.getLogger(__name__).exception("page %s", page.title)

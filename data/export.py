@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import polars.selectors as cs
 import xlsxwriter
 
 from data import duck
@@ -17,6 +18,9 @@ ENDINGS = (".parquet", ".csv", ".xlsx")
 SHEET_ROWS = 1_048_575
 CELL_CHARACTERS = 32_767
 ROWS_AT_ONCE = 100_000
+# A sheet takes text that begins so for a formula, unless it is a number: an apostrophe before it says that it is text.
+LIKE_A_FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+A_NUMBER = r"^[+-]?\d+(\.\d+)?$"
 
 
 class CannotExport(Exception):
@@ -67,7 +71,8 @@ def export_outcomes(snapshot: Snapshot, to: Path) -> int:
         if to.suffix.lower() == ".parquet":
             relation.write_parquet(str(to), compression="zstd")
         elif to.suffix.lower() == ".csv":
-            connection.sql(_joined(duck.sql("outcomes"))).write_csv(str(to), header=True)
+            joined = connection.sql(_joined(duck.sql("outcomes")))
+            connection.sql(_plain(joined)).write_csv(str(to), header=True)
         else:
             batches = relation.to_arrow_reader(ROWS_AT_ONCE)
             write_sheet((pl.DataFrame(pl.from_arrow(batch)) for batch in batches), to, "outcomes")
@@ -80,6 +85,18 @@ def _joined(query: str) -> str:
     return f"select * replace ({joined}) from ({query})"
 
 
+def _plain(rows: duckdb.DuckDBPyRelation) -> str:
+    """A query of the relation `joined` in the caller, with what `with_plain_text` makes of its texts."""
+    texts = [name for name, kind in zip(rows.columns, rows.types, strict=True) if str(kind) == "VARCHAR"]
+    like, number = duck.quoted(LIKE_A_FORMULA), duck.quoted(A_NUMBER)
+    plain = ", ".join(
+        f"case when regexp_matches({name}, {like}) and not regexp_matches({name}, {number}) then '''' || {name} "
+        f"else {name} end as {name}"
+        for name in texts
+    )
+    return f"select * replace ({plain}) from ({rows.sql_query()})"
+
+
 def export_frame(frame: pl.DataFrame, to: Path, sheet: str) -> int:
     """Writes a small table and returns its rows."""
     refuse_unfit(frame.height, to)
@@ -87,7 +104,7 @@ def export_frame(frame: pl.DataFrame, to: Path, sheet: str) -> int:
     if ending == ".parquet":
         frame.write_parquet(to)
     elif ending == ".csv":
-        with_text_for_lists(frame).write_csv(to)
+        with_plain_text(frame).write_csv(to)
     else:
         write_sheet([frame], to, sheet)
     return frame.height
@@ -96,6 +113,13 @@ def export_frame(frame: pl.DataFrame, to: Path, sheet: str) -> int:
 def with_text_for_lists(frame: pl.DataFrame) -> pl.DataFrame:
     lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
     return frame.with_columns(pl.col(name).list.join("; ") for name in lists)
+
+
+def with_plain_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """For CSV: lists as text, and no text that a sheet would take for a formula; numbers stay as they are."""
+    text = cs.string()
+    is_formula = text.str.contains(LIKE_A_FORMULA) & ~text.str.contains(A_NUMBER)
+    return with_text_for_lists(frame).with_columns(pl.when(~is_formula).then(text).otherwise("'" + text))
 
 
 def write_sheet(frames: Iterable[pl.DataFrame], to: Path, sheet: str, about: dict[str, str] | None = None) -> None:

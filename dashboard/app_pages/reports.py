@@ -5,20 +5,20 @@ import streamlit as st
 from analysis.report import WrongReport, report
 from dashboard import cards, report_choice, words_reports
 
-snapshot = st.session_state["view"].snapshot
+view = st.session_state["view"]
 
 st.title("Reports")
 st.markdown(words_reports.PAGE)
-given = report_choice.sources(snapshot)
+given = report_choice.sources(view.snapshot)
 asked = report_choice.chosen(given)
 try:
-    told = report(asked, given)
+    told = report_choice.labelled(report(asked, given), view)
 except WrongReport as error:
     st.warning(f"There is no such report here: {error}.", icon=":material/description:")
     st.stop()
 
 st.header(told.title, anchor="report")
-report_choice.downloads(told)
+report_choice.downloads(told, view)
 for section in told.sections[:1]:
     st.subheader(section.title, anchor="standing")
     for sentence in section.sentences:

@@ -1,0 +1,330 @@
+"""Logging in and out in a real Chromium, by a provider on this machine; all bytes that are sent are searched."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import polars as pl
+import pytest
+from playwright.sync_api import expect
+from test_access import CONFIGURATION, PAGES, canaries, told_of
+
+from data.marts import Snapshot
+from tests.app_pages import APP, TITLES
+from tests.browser.serving import SAYS, free_port
+
+pytestmark = pytest.mark.browser
+PROJECT = APP.parents[1]
+ROLES = ("ssc", "secas", "party", "operator")
+
+
+def environment(**more):
+    return {**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1", "PYTHONWARNINGS": "ignore", **more}
+
+
+@contextmanager
+def provider(*options):
+    """The address of an OpenID provider that knows nobody yet; whoever names himself there is logged in."""
+    port = free_port()
+    command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), "-n", "true", *options]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield wait_for(f"http://127.0.0.1:{port}", "/.well-known/openid-configuration")
+        finally:
+            server.terminate()
+
+
+def wait_for(address, path):
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(address + path, timeout=1):
+                return address
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"{address} did not answer")
+
+
+@contextmanager
+def served(home, marts, provider, configuration=CONFIGURATION):
+    """The dashboard with logins on, its secrets and configuration in `home`."""
+    port = free_port()
+    (home / ".streamlit").mkdir(parents=True, exist_ok=True)
+    (home / ".streamlit" / "secrets.toml").write_text(
+        f"""[auth]
+redirect_uri = "http://127.0.0.1:{port}/oauth2callback"
+cookie_secret = "{"0123456789abcdef" * 4}"
+client_id = "pco"
+client_secret = "secret"
+server_metadata_url = "{provider}/.well-known/openid-configuration"
+expose_tokens = ["access"]
+"""
+    )
+    file = home / "access.toml"
+    file.write_text(configuration + f'\n[folders]\naudit = "{home}/log"\nscopes = "{home}/scopes"\n')
+    command = [sys.executable, "-m", "dashboard.cli", "serve", "--port", str(port), "--marts", str(marts)]
+    told = environment(HOME=str(home), PCO_ACCESS=str(file))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told) as server:
+        try:
+            said = next((line for line in server.stdout if line.startswith(SAYS)), None)
+            if said is None:
+                raise RuntimeError("the dashboard did not start")
+            yield said.removeprefix(SAYS).strip()
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def outcomes(demonstration: Snapshot):
+    return demonstration.frame("outcomes")
+
+
+@pytest.fixture(scope="module")
+def party(outcomes):
+    is_moved = pl.col("supplier") != pl.col("supplier_at_commissioning")
+    return outcomes.filter(is_moved)["supplier_at_commissioning"].value_counts(sort=True, name="n").row(3)[0]
+
+
+@pytest.fixture(scope="module")
+def identity():
+    with provider() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("login")
+
+
+@pytest.fixture(scope="module")
+def site(identity, home, demonstration_home):
+    with served(home, demonstration_home / "marts", identity) as address:
+        yield address
+
+
+def gives(identity, who, **claims):
+    """What the provider says of a reader from now on."""
+    body = json.dumps({"sub": who, **claims}).encode()
+    request = urllib.request.Request(
+        f"{identity}/users/{who}", body, {"Content-Type": "application/json"}, method="PUT"
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 204
+
+
+class Visitor:
+    """A browser of its own that keeps every byte that it is sent: pages, sockets, files."""
+
+    def __init__(self, browser, **options):
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True, **options)
+        self.page = self.context.new_page()
+        self.received = []
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._keep))
+        self.page.on("response", self._keep_response)
+
+    def _keep(self, frame):
+        self.received.append(frame if isinstance(frame, bytes) else frame.encode())
+
+    def _keep_response(self, response):
+        if "/media/" in response.url or "/component" in response.url:
+            self.received.append(response.body())
+
+    def bytes(self):
+        return b"\n".join(self.received)
+
+    def opens(self, address):
+        self.page.goto(address)
+        return self
+
+    def logs_in(self, site, who):
+        self.opens(site)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.wait_for_url(re.compile("oauth2/authorize"))
+        self.page.locator('input[name="sub"]').fill(who)
+        self.page.locator('input[name="sub"]').press("Enter")
+        self.page.wait_for_url(re.compile(re.escape(site)))
+        return self
+
+
+@pytest.fixture
+def visitor(browser):
+    visitors = []
+
+    def new(**options):
+        visitors.append(Visitor(browser, **options))
+        return visitors[-1]
+
+    yield new
+    for one in visitors:
+        one.context.close()
+
+
+def claims_of(role, party):
+    return {"roles": [f"gives-{role}"], **({"party_id": party} if role == "party" else {})}
+
+
+def drawn(page):
+    """Waits until the page stands still."""
+    expect(page.get_by_test_id("stAppViewContainer")).to_be_visible(timeout=30_000)
+    expect(page.locator('[data-test-script-state="running"]')).to_have_count(0, timeout=60_000)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_page_as_every_role_and_out_again(site, identity, visitor, role, party, demonstration, outcomes, home):
+    who = f"reader-{role}"
+    gives(identity, who, **claims_of(role, party))
+    reader = visitor().logs_in(site, who)
+    expect(reader.page.get_by_role("button", name="Log out")).to_be_visible(timeout=60_000)
+    expect(reader.page.get_by_text(f"in the role {role}")).to_be_attached()
+    titles = {title for title in TITLES.values() if title in PAGES[role]}
+    listed = reader.page.get_by_test_id("stSidebarNavLink")
+    assert {text.strip().split("\n")[-1] for text in listed.all_inner_texts()} == titles
+    for name, title in TITLES.items():
+        if title in titles and title != listed.first.inner_text():
+            reader.opens(f"{site}/{name}")
+            expect(reader.page.locator("h1").first).to_have_text(title, timeout=60_000)
+            drawn(reader.page)
+    forbidden = canaries(demonstration, outcomes, party if role == "party" else None)
+    if role == "ssc":
+        # The search does find what is there.
+        assert len(told_of(reader.bytes(), forbidden)) > 20
+    elif role == "operator":
+        kept = json.dumps(demonstration.frame("quarantine").to_dicts())
+        assert [name for name in told_of(reader.bytes(), forbidden) if name not in kept] == []
+    else:
+        assert len(reader.bytes()) > 50_000
+        assert told_of(reader.bytes(), forbidden) == []
+    reader.page.get_by_role("button", name="Log out").click()
+    reader.page.wait_for_url(re.compile("end_session"))
+    reader.opens(site)
+    expect(reader.page.get_by_role("button", name="Log in")).to_be_visible(timeout=30_000)
+    assert not reader.page.get_by_role("button", name="Log out").count()
+    log = [json.loads(line) for line in (home / "log" / "audit.jsonl").read_text().splitlines()]
+    assert {line["what"] for line in log if line["who"] == who} >= {"login", "logout"}
+
+
+def test_a_cookie_copied_before_logout_opens_nothing_after_it(site, identity, visitor):
+    gives(identity, "copied", **claims_of("ssc", None))
+    reader = visitor().logs_in(site, "copied")
+    expect(reader.page.get_by_role("button", name="Log out")).to_be_visible(timeout=60_000)
+    thief = visitor()
+    thief.context.add_cookies(reader.context.cookies())
+    thief.opens(site)
+    expect(thief.page.get_by_role("button", name="Log out")).to_be_visible(timeout=60_000)
+    other_tab = reader.context.new_page()
+    other_tab.goto(f"{site}/definitions")
+    expect(other_tab.get_by_role("button", name="Log out")).to_be_visible(timeout=60_000)
+    reader.page.get_by_role("button", name="Log out").click()
+    reader.page.wait_for_url(re.compile("end_session"))
+    replayed = visitor()
+    replayed.context.add_cookies(thief.context.cookies())
+    replayed.opens(site)
+    expect(replayed.page.get_by_text("You have logged out of this login.")).to_be_visible(timeout=30_000)
+    assert not replayed.page.get_by_test_id("stMetric").count()
+    # The copy that was open already is told at its next run.
+    thief.page.get_by_role("button", name="Clear the filters").click()
+    expect(thief.page.get_by_text("You have logged out of this login.")).to_be_visible(timeout=30_000)
+    expect(thief.page.get_by_test_id("stMetric")).to_have_count(0)
+
+
+def test_a_role_that_was_taken_away_is_gone_at_the_next_run(site, identity, visitor):
+    gives(identity, "removed", **claims_of("ssc", None))
+    reader = visitor().logs_in(site, "removed")
+    expect(reader.page.get_by_test_id("stMetric").first).to_be_visible(timeout=60_000)
+    gives(identity, "removed", roles=[])
+    reader.page.get_by_role("button", name="Clear the filters").click()
+    expect(reader.page.get_by_text("You have no role in this dashboard")).to_be_visible(timeout=30_000)
+    expect(reader.page.get_by_test_id("stMetric")).to_have_count(0)
+
+
+def test_forged_headers_and_cookies_open_nothing(site, visitor):
+    headers = {
+        "X-Forwarded-User": "reader-ssc",
+        "X-Forwarded-Email": "ssc@example.org",
+        "X-Streamlit-User": "eyJyb2xlcyI6IFsiZ2l2ZXMtc3NjIl19",
+        "Remote-User": "reader-ssc",
+        "Authorization": "Bearer reader-ssc",
+        "X-Auth-Request-Groups": "gives-ssc",
+    }
+    forger = visitor(extra_http_headers=headers)
+    claims = json.dumps(
+        {"is_logged_in": True, "sub": "x", "roles": ["gives-ssc"], "iat": 1, "exp": 9e9, "origin": site}
+    )
+    forger.context.add_cookies([{"name": "_streamlit_user", "value": claims.encode().hex(), "url": site}])
+    for name in ("", "device", "reports", "data_and_method"):
+        forger.opens(f"{site}/{name}")
+        expect(forger.page.get_by_role("button", name="Log in")).to_be_visible(timeout=30_000)
+        assert not forger.page.get_by_test_id("stMetric").count()
+
+
+def test_a_token_that_has_ended_ends_the_session(home, demonstration_home, visitor, tmp_path):
+    """The cookie lives on for 30 days; the provider's token for eight seconds."""
+    with provider("-e", "8") as identity, served(tmp_path, demonstration_home / "marts", identity) as site:
+        gives(identity, "brief", **claims_of("ssc", None))
+        reader = visitor().logs_in(site, "brief")
+        expect(reader.page.get_by_test_id("stMetric").first).to_be_visible(timeout=60_000)
+        time.sleep(8)
+        reader.page.get_by_role("button", name="Clear the filters").click()
+        expect(reader.page.get_by_text("Your login has ended.")).to_be_visible(timeout=30_000)
+        reader.opens(site)
+        expect(reader.page.get_by_text("Your login has ended.")).to_be_visible(timeout=30_000)
+
+
+# A page of the cards' own download buttons for whoever the address names, of two tables as long as each other.
+TWO_READERS = """
+import sys
+sys.path[:0] = {path!r}
+import polars as pl
+import streamlit as st
+from dashboard import access, cards
+from analysis.selection import Selection
+from data.marts import Snapshot
+from data.scopes import ALL
+from pathlib import Path
+
+who = st.query_params["who"]
+access.remember(access.Reader(who, "ssc", ALL))
+manifest = dict(as_at="2021-01-01T00:00:00", build_finished_at="2021-01-01T00:00:00", is_demonstration=True, files=[])
+view = cards.View(Snapshot(Path("000001"), manifest), Selection(), "all Devices")
+rows = pl.DataFrame(dict(n=[f"{{n:06d}}" for n in range(40_000)], reader=[who] * 40_000))
+content, name = rows.write_csv().encode() * 6, view.file_name("exported", "csv")
+st.download_button("bytes", content, file_name=name, mime="text/csv", on_click="ignore")
+cards.downloads(view, "rates", rows, "Title", "How")
+st.write("ready")
+"""
+
+
+@contextmanager
+def page_of_two_readers(folder):
+    port, script = free_port(), folder / "two_readers.py"
+    script.write_text(TWO_READERS.format(path=[str(PROJECT)]))
+    options = ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    told = environment(PCO_MARTS=str(folder / "marts"))
+    with subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield wait_for(f"http://127.0.0.1:{port}", "/_stcore/health")
+        finally:
+            server.terminate()
+
+
+def test_two_readers_exports_of_one_length_are_each_their_own(visitor, tmp_path):
+    """Over 1 MiB a file is known by its name, its length and a few samples: the name must tell readers apart."""
+    with page_of_two_readers(tmp_path) as site:
+        readers = {who: visitor().opens(f"{site}/?who={who}") for who in ("A", "B")}
+        content, names = {}, {}
+        for button in ("bytes", "CSV"):
+            for who, reader in readers.items():
+                expect(reader.page.get_by_text("ready")).to_be_visible(timeout=60_000)
+                with reader.page.expect_download() as download:
+                    reader.page.get_by_role("button", name=button, exact=True).click()
+                names[button, who] = download.value.suggested_filename
+                content[button, who] = download.value.path().read_bytes()
+            assert len(content[button, "A"]) == len(content[button, "B"]) > 1 << 20
+            assert content[button, "A"].count(b",A") >= 39_997
+            assert content[button, "B"].count(b",B") >= 39_997
+        assert len(set(names.values())) == 4
