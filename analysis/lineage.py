@@ -32,7 +32,7 @@ class Stage:
 CHECKED = Stage(
     extracts=("devices",),
     sql=("bad_rows", "rows_of_conflicting_devices", "inventory_rows", "keyed"),
-    rules=("data.reduction.one_row_a_device", "data.evidence.in_scope", "data.evidence.evidence"),
+    rules=("data.merge.one_row_a_device", "data.evidence.in_scope", "data.evidence.evidence"),
     references=("vocabulary", "out_of_scope_statuses"),
 )
 REPORTED = CHECKED + Stage(

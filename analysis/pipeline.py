@@ -1,7 +1,10 @@
 """From an extracts folder to a published snapshot: extract, evidence, verdict, count."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
@@ -12,11 +15,18 @@ from analysis.amendments import amendments
 from analysis.causes import with_cause
 from analysis.pathways import with_pathway
 from analysis.reported import names_of_checks, with_reported
+from data import duck
+from data import partials as kept
 from data.contracts import contracts
 from data.evidence import Evidence, evidence
-from data.extracts import InputRefused, Survey, digests, survey
-from data.marts import Draft, Snapshot
-from data.reduction import Progress, Reduction
+from data.extracts import InputRefused, Survey, changed, surveyed
+from data.intake import Intake
+from data.marts import Draft, NoSnapshot, Snapshot, current
+from data.merge import OF_DEVICES, Merged, quarantine, unrecognised
+from data.partials import Store, Wanted
+from data.quarantine import Quarantine
+from data.reduction import Progress
+from data.touched import Change, change, evidence_name, part_of
 
 GRACE_DAYS = 7
 MOST_QUARANTINED = 0.01
@@ -73,8 +83,7 @@ COUNTED_BY = (
     "unmet",
     "signature",
 )
-# What a Device's own page shows beside its outcome.
-EVIDENCE_KEPT = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
+MONTH = pl.col("commissioned_at").dt.strftime("%Y-%m")
 FINDINGS = {
     ("failed", "secure"): "over_reported",
     ("failed", "not_secure"): "confirmed_failure",
@@ -92,6 +101,10 @@ class Parameters:
     as_at: datetime | None = None
     grace_days: int = GRACE_DAYS
     most_quarantined: float = MOST_QUARANTINED
+    # Go on without files that cannot be read; the snapshot says which.
+    quarantine_files: bool = False
+    # The greatest share of an extract's rows that may seem to be missing.
+    most_missing: float = 1.0
 
 
 def classify(found: Evidence, as_at: datetime, grace_days: int = GRACE_DAYS) -> pl.DataFrame:
@@ -101,7 +114,7 @@ def classify(found: Evidence, as_at: datetime, grace_days: int = GRACE_DAYS) -> 
     return with_pathway(with_cause(devices)).with_columns(
         finding=finding(),
         unmet_checks=pl.col("unmet").replace_strict(names_of_checks(), return_dtype=pl.String),
-        commissioned_month=pl.col("commissioned_at").dt.strftime("%Y-%m"),
+        commissioned_month=MONTH,
     )
 
 
@@ -122,35 +135,92 @@ def build(
     """Builds and publishes a snapshot; raises `InputRefused`, leaving the snapshot in use as it was."""
     parameters = parameters or Parameters()
     build_start = datetime.now(UTC).replace(tzinfo=None)
-    found = survey(extracts)
+    found = surveyed(extracts, leave_out_bad=parameters.quarantine_files, most_missing=parameters.most_missing)
     with Draft(marts) as draft:
-        reduction = Reduction(found, draft.work / "reduced", build_start, parameters.as_at, progress=progress)
-        try:
-            reduction.read()
-            _refuse_too_many_bad_rows(found, reduction, parameters.most_quarantined)
-            counts = Counts()
-            for number, bucket in enumerate(evidence(reduction)):
-                outcomes = classify(bucket, reduction.as_at, parameters.grace_days)
-                counts.add(outcomes)
-                draft.write("outcomes", outcomes.select(OUTCOMES), number)
-            _write_small_tables(draft, reduction, counts.frame())
-            draft.keep_evidence(reduction.work, EVIDENCE_KEPT)
-            manifest = _manifest(extracts, found, reduction, parameters, build_start)
-        finally:
-            reduction.close()
-        return draft.publish(manifest)
+        wanted = Wanted(build_start, parameters.as_at)
+        reading = draft.work / "reading"
+        store = Store(draft.marts / "partials", reading)
+        intake = Intake(found, store, wanted, reading, progress, parameters.quarantine_files)
+        partials = intake.partials()
+        with duck.connect(draft.work / "merging") as connection:
+            merged = Merged(partials, connection, parameters.as_at, progress)
+            bad = quarantine(partials, intake.conflicting_rows(partials, merged.devices_in_conflict))
+            _refuse_too_many_bad_rows(found, bad, parameters.most_quarantined)
+            since = _since(marts, merged, parameters, draft.work)
+            counts = _judge(draft, merged, parameters, since)
+            _write_small_tables(draft, merged, found, bad, counts)
+        for partial in partials:
+            for table in OF_DEVICES:
+                for file, rows, sha256 in partial.described(table):
+                    draft.take(f"evidence/{table}", file, evidence_name(partial, table, file), rows, sha256)
+        manifest = _manifest(extracts, found, intake, merged, bad, parameters, build_start)
+        if problems := changed(found):
+            raise InputRefused(problems)
+        published = draft.publish(manifest)
+        intake.keep(partials)
+        return published
+
+
+def _since(marts: Path, merged: Merged, parameters: Parameters, work: Path) -> Change | None:
+    """What has changed since the snapshot in use; None where its verdicts do not stand for what is judged now."""
+    try:
+        earlier = current(marts)
+    except NoSnapshot:
+        return None
+    told = earlier.manifest
+    same = (
+        told.get("rules") == rules()
+        and told["grace_days"] == parameters.grace_days
+        and told["buckets"] == merged.buckets
+        and datetime.fromisoformat(told["as_at"]) <= merged.as_at
+    )
+    return change(earlier, merged, work / "earlier") if same else None
+
+
+def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change | None) -> pl.DataFrame:
+    """Writes the outcomes, and returns the counts. Devices that nothing has touched keep their outcome."""
+    counts = Counts(since.earlier.frame("counts") if since else None)
+    for number, found in enumerate(evidence(merged, since.touched if since else None)):
+        if found is None:
+            draft.take_from(since.earlier, "outcomes", number)
+            continue
+        outcomes = classify(found, merged.as_at, parameters.grace_days)
+        counts.add(outcomes)
+        outcomes = outcomes.select(OUTCOMES)
+        if since:
+            touched = since.touched(number)
+            before = pl.read_parquet(part_of(since.earlier, number), glob=False)
+            is_touched = pl.col("device_hash").is_in(touched.implode())
+            counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
+            outcomes = before.filter(~is_touched).merge_sorted(outcomes, "device_key")
+        draft.write("outcomes", outcomes, number)
+    return counts.frame()
+
+
+@cache
+def rules() -> str:
+    """A digest of all that decides a verdict; with another one every Device is judged anew."""
+    digest = hashlib.sha256(kept.reading().encode())
+    for package in ("analysis", "data"):
+        for source in sorted(files(package).iterdir(), key=lambda source: source.name):
+            if source.name.endswith((".py", ".toml")):
+                digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 class Counts:
-    """Devices counted by `COUNTED_BY`, a bucket at a time; the same buckets give the same rows in the same order."""
+    """Devices counted by `COUNTED_BY`, a bucket at a time, from counts that there are already."""
 
-    def __init__(self) -> None:
-        self._parts: list[pl.DataFrame] = []
+    def __init__(self, earlier: pl.DataFrame | None = None) -> None:
+        coded = [] if earlier is None else [earlier.with_columns(cs.string().cast(pl.Categorical))]
+        self._parts: list[pl.DataFrame] = coded
 
-    def add(self, outcomes: pl.DataFrame) -> None:
+    def add(self, outcomes: pl.DataFrame, sign: int = 1) -> None:
+        """sign: -1 takes Devices away."""
         # Codes in place of texts group three times as fast.
         coded = outcomes.select(pl.col(COUNTED_BY)).with_columns(cs.string().cast(pl.Categorical))
-        self._parts.append(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=pl.len().cast(pl.Int64)))
+        devices = pl.len().cast(pl.Int64) * sign
+        self._parts.append(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=devices))
         if sum(part.height for part in self._parts) > MOST_COUNTS:
             self._merge()
 
@@ -160,43 +230,57 @@ class Counts:
 
     def _merge(self) -> None:
         merged = pl.concat(self._parts).group_by(COUNTED_BY, maintain_order=True).agg(pl.col("devices").sum())
-        self._parts = [merged]
+        self._parts = [merged.filter(pl.col("devices") != 0)]
 
 
-def _write_small_tables(draft: Draft, reduction: Reduction, counts: pl.DataFrame) -> None:
+def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine, counts: pl.DataFrame) -> None:
     draft.write("counts", counts)
     draft.write("amendments", amendments(counts))
-    draft.write("quarantine", reduction.quarantine.frame())
-    draft.write("unrecognised", reduction.unrecognised.frame())
-    draft.write("parties", reduction.parties())
-    draft.write("cell_contents", reduction.cell_contents())
-    draft.write("organisation_certificates", reduction.organisation_certificates())
-    if reduction.survey.files.get("incidents"):
-        draft.write("incidents", reduction.incidents())
+    draft.write("quarantine", bad.frame())
+    draft.write("unrecognised", unrecognised(merged.partials))
+    draft.write("parties", merged.parties())
+    draft.write("cell_contents", merged.cell_contents())
+    draft.write("organisation_certificates", merged.organisation_certificates())
+    if found.files.get("incidents"):
+        draft.write("incidents", merged.incidents())
 
 
-def _refuse_too_many_bad_rows(found: Survey, reduction: Reduction, most: float) -> None:
+def _refuse_too_many_bad_rows(found: Survey, bad: Quarantine, most: float) -> None:
     problems = []
-    for extract, bad in reduction.quarantine.rows.items():
-        rows = found.rows(extract)
-        if bad > most * rows:
-            rules = ", ".join(sorted({rule for name, _, rule in reduction.quarantine.by_rule if name == extract}))
-            problems.append(f"{extract}: {bad:,} of {rows:,} rows break the contract, more than {most:.2%} ({rules})")
+    for extract in contracts():
+        quarantined, rows = bad.rows.get(extract, 0), found.rows(extract)
+        if quarantined > most * rows:
+            rules = ", ".join(sorted({rule for name, _, rule in bad.by_rule if name == extract}))
+            problems.append(
+                f"{extract}: {quarantined:,} of {rows:,} rows break the contract, more than {most:.2%} ({rules})"
+            )
     if problems:
         raise InputRefused(problems)
 
 
 def _manifest(
-    extracts: Path, found: Survey, reduction: Reduction, parameters: Parameters, build_start: datetime
+    extracts: Path,
+    found: Survey,
+    intake: Intake,
+    merged: Merged,
+    bad: Quarantine,
+    parameters: Parameters,
+    build_start: datetime,
 ) -> dict:
     """What `pco status` and the Data and method page tell of a snapshot."""
-    sha256 = digests(found)
     return {
-        "as_at": reduction.as_at.isoformat(),
+        "as_at": merged.as_at.isoformat(),
         "as_at_is_given": parameters.as_at is not None,
-        "buckets": reduction.buckets,
+        "buckets": merged.buckets,
+        "partials": sorted(partial.key for partial in merged.partials),
+        "rules": rules(),
         "grace_days": parameters.grace_days,
         "most_quarantined": parameters.most_quarantined,
+        "quarantine_files": parameters.quarantine_files,
+        "most_missing": parameters.most_missing,
+        "left_out": [list(problem) for problem in found.left_out],
+        "warnings": [warned._asdict() for warned in found.warnings],
+        "digests_verified": found.digests_verified,
         "build_started_at": build_start.isoformat(),
         "build_finished_at": datetime.now(UTC).replace(tzinfo=None).isoformat(),
         "is_demonstration": (extracts / "DEMONSTRATION.json").is_file(),
@@ -204,11 +288,17 @@ def _manifest(
         "extracts": {
             name: {
                 "files": [
-                    {"name": file.name, "rows": file.rows, "bytes": file.size, "sha256": sha256[file.name]}
+                    {
+                        "name": file.name,
+                        "rows": file.rows,
+                        "bytes": file.size,
+                        "sha256": intake.digests[file.name],
+                        "identity": found.lasting_identity(file),
+                    }
                     for file in found.files.get(name, [])
                 ],
                 "rows": found.rows(name),
-                "quarantined": reduction.quarantine.rows.get(name, 0),
+                "quarantined": bad.rows.get(name, 0),
                 "extra_columns": sorted({c for file in found.files.get(name, []) for c in file.extra}),
             }
             for name in contracts()

@@ -15,7 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis import pipeline, tables
-from dashboard import cli_certificates, cli_check, cli_ingest, cli_quarantine, cli_report, cli_serve, cli_snapshots
+from dashboard import (
+    cli_certificates,
+    cli_check,
+    cli_ingest,
+    cli_quarantine,
+    cli_report,
+    cli_serve,
+    cli_snapshots,
+    missing_data,
+)
 from dashboard.cli_business_case import business_case
 from dashboard.server_settings import LOOPBACK, Settings
 from data.export import CannotExport
@@ -107,16 +116,28 @@ def build(
     max_quarantined: Annotated[
         float, typer.Option(min=0, max=1, help="Refuse an extract of which more than this share is bad.")
     ] = pipeline.MOST_QUARANTINED,
+    quarantine_files: Annotated[
+        bool, typer.Option("--quarantine-files", help="Go on without files that cannot be read; every page says so.")
+    ] = False,
+    max_missing: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Refuse an extract of which more than this share of the rows seems missing."),
+    ] = 1.0,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Remove older snapshots but for this many, as pco snapshots prune does.")
+    ] = None,
 ) -> None:
     """Checks the extracts, gives every Device its verdicts and cause, and publishes a new snapshot.
 
     Bad rows are left out and counted; a file that cannot be read refuses the whole build (exit 3), and the
     snapshot in use stays as it was.
     """
-    parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined)
+    parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined, quarantine_files, max_missing)
     with progress_bar() as show:
         snapshot = pipeline.build(extracts, marts, parameters, show)
     say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {marts}")
+    if keep:
+        cli_snapshots.prune_and_tell(marts, keep, say)
 
 
 @app.command()
@@ -195,6 +216,9 @@ def status_of(snapshot: Snapshot, kept: list[Snapshot]) -> dict:
         "quarantine": quarantine.to_dicts(),
         "unrecognised": snapshot.frame("unrecognised").to_dicts(),
         "ignored": manifest["ignored_in_extracts"],
+        "left_out": manifest.get("left_out", []),
+        "warnings": manifest.get("warnings", []),
+        "digests_verified": manifest.get("digests_verified"),
     }
 
 
@@ -215,6 +239,8 @@ def print_status(report: dict) -> None:
         print(f"unrecognised: {row['extract']}.{row['column']} {row['value']!r} in {row['rows']:,} rows")
     for name in report["ignored"]:
         print(f"ignored: {name}")
+    for line in missing_data.status_lines(report):
+        print(line)
 
 
 class Failure(Exception):

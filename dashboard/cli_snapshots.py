@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from data import keeping
-from data.marts import in_use
+from dashboard import access
+from data import keeping, scopes
+from data.marts import in_use, snapshots
 
 Marts = Annotated[Path, typer.Option(help="Folder in which snapshots are published.")]
 Number = Annotated[int, typer.Argument(min=1, help="A snapshot's number, as `list` tells it.")]
@@ -66,10 +67,13 @@ def register(app: typer.Typer, say: Callable[[str], None]) -> None:
 
 
 def prune_and_tell(marts: Path, keep: int, say: Callable[[str], None], dry_run: bool = False) -> None:
-    """Removes older snapshots, a line for what became of each."""
+    """Removes older snapshots and what was sealed of them, a line for what became of each."""
     for number, fate in keeping.prune(marts, keep, dry_run).items():
         would = " would be" if dry_run and fate == keeping.REMOVED else ""
         say(f"snapshot {number}:{would} {fate}")
+    if not dry_run:
+        known = access.settings() if access.is_configured() else None
+        scopes.prune((known and known.scopes) or marts / "scopes", snapshots(marts))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
-from dashboard import server_settings
+from dashboard import access, server_settings
 from dashboard.server_settings import Settings
 
 LIBRARIES = ("pandas", "polars", "plotly.graph_objects", "pyarrow.parquet", "duckdb", "xlsxwriter")
@@ -78,6 +78,7 @@ def main() -> None:
     config.set_option("server.port", settings.port)
     config.set_option("server.allowedHosts", sorted(settings.allowed_hosts))
     server_settings.use_secrets()
+    access.refuse_unfit()
     asgi, health, turns = (importlib.import_module(f"dashboard.{name}") for name in ("asgi", "health", "turns"))
     checked = health.Health(Path(os.environ["PCO_MARTS"]))
     serving = uvicorn.Config(

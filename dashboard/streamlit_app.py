@@ -5,8 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import access, access_page, cards, filters, picture, reading, words
-from data.marts import NoSnapshot
+from dashboard import access, access_page, cards, filters, missing_data, picture, reading, words
+from data.marts import NoSnapshot, SnapshotDamaged
 
 # An icon by name or emoji would be asked for from outside this machine.
 ICON = Path(__file__).parent / "icon.svg"
@@ -41,11 +41,16 @@ picture.hides_the_camera()
 
 try:
     snapshot = reading.snapshot()
+except SnapshotDamaged:
+    logging.getLogger(__name__).exception("the snapshot")
+    st.error(words.DAMAGED, icon=":material/broken_image:")
+    st.stop()
 except NoSnapshot:
     st.error("There is no snapshot to show yet. Ask the operator to run `pco build`.", icon=":material/database_off:")
     st.stop()
 
 access_page.of_snapshot(snapshot)
+missing_data.show(snapshot.manifest)
 if snapshot.manifest["is_demonstration"]:
     st.info(
         "**Demonstration estate.** Every Device and party here is made up; nothing is about a real party.",
@@ -70,6 +75,9 @@ try:
     page.run()
 except access.Denied as denied:
     st.error(str(denied), icon=":material/lock:")
+except SnapshotDamaged:
+    logging.getLogger(__name__).exception("page %s", page.title)
+    st.error(words.DAMAGED, icon=":material/broken_image:")
 except Exception:
     # Streamlit's own box offers to send the error to a search engine.
     logging.getLogger(__name__).exception("page %s", page.title)

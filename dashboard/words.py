@@ -10,6 +10,7 @@ from data.marts import Snapshot
 
 NO_BREAK = "\u00a0"
 NO_RATE = "no rate"
+DAMAGED = "The snapshot is damaged, so nothing of it is shown here. Ask the operator to run `pco snapshots verify`."
 
 DIMENSIONS = {
     "supplier_at_commissioning": "Supplier at commissioning",

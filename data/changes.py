@@ -9,7 +9,8 @@ import polars as pl
 
 from data import duck
 from data.extracts import literal_path
-from data.marts import Snapshot
+from data.marts import Snapshot, SnapshotDamaged
+from data.watchdog import interrupted_after
 
 MEMORY = "1GB"
 
@@ -46,9 +47,13 @@ def _both(earlier: Snapshot, later: Snapshot) -> Iterator[duckdb.DuckDBPyConnect
             for name, snapshot in (("earlier", earlier), ("later", later)):
                 files = [literal_path(file) for file in snapshot.files("outcomes")]
                 connection.read_parquet(files, hive_partitioning=False).create_view(name)
-            yield connection
+            with interrupted_after(connection):
+                yield connection
 
 
 def is_whole(snapshot: Snapshot) -> bool:
-    """Whether its counts and outcomes are still there; an operator may be removing it."""
-    return all(file.is_file() for table in ("counts", "outcomes") for file in snapshot.files(table))
+    """Whether its counts and outcomes are still there, as they were written; an operator may be removing it."""
+    try:
+        return all(snapshot.files(table) for table in ("counts", "outcomes"))
+    except SnapshotDamaged:
+        return False

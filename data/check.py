@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data import sandbox
+from data import duck
 from data.contracts import contracts
-from data.extracts import InputRefused, Survey, digests, surveyed, unreadable
-from data.reduction import Reduction
+from data.extracts import InputRefused, Survey, surveyed
+from data.intake import Intake
+from data.merge import Merged, quarantine, unrecognised
+from data.partials import Store, Wanted
 from data.set_rules import Warned, too_much_missing
-
-# DuckDB is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
-ROW_LIMITS = sandbox.Limits(memory_bytes=4 << 30, file_bytes=256 << 30)
 
 
 @dataclass
@@ -56,12 +55,11 @@ def checked(extracts: Path, most_quarantined: float, most_missing: float = 1.0) 
 def _check(extracts: Path, most_quarantined: float, most_missing: float, work: Path, told: Checked) -> None:
     found = surveyed(extracts, leave_out_bad=True)
     told.ignored = found.ignored
-    digests(found, leave_out_bad=True)
-    told.digests_verified = found.digests_verified
     told.problems += [problem.line for problem in found.left_out]
+    rows = _rows(found, work, told)
+    told.digests_verified = found.digests_verified
     told.problems += too_much_missing(found.files, most_missing)
     told.warnings = found.warnings
-    rows = _rows(found, work, told)
     told.quarantine, told.unrecognised = rows["quarantine"], rows["unrecognised"]
     for name in contracts():
         files, bad = found.files.get(name, []), rows["quarantined"].get(name, 0)
@@ -73,31 +71,17 @@ def _check(extracts: Path, most_quarantined: float, most_missing: float, work: P
 
 
 def _rows(found: Survey, work: Path, told: Checked) -> dict:
-    """What `row_rules` tells of the files that can be read; those that cannot are added to the problems."""
-    while True:
-        try:
-            return sandbox.run(row_rules, found.plain(), str(work), limits=ROW_LIMITS, raises=(InputRefused,))
-        except (sandbox.ChildDied, sandbox.ChildFailed, InputRefused) as error:
-            bad = unreadable(found.all_files())
-            if not bad:
-                if isinstance(error, InputRefused):
-                    raise
-                raise InputRefused([f"the rows cannot be read ({error})"]) from error
-            told.problems += [problem.line for problem in bad]
-            found.leave_out(bad)
-
-
-def row_rules(survey: dict, work: str) -> dict:
-    """The bad rows by rule and the unknown codes of surveyed files, for a child."""
-    found = Survey.from_plain(survey)
+    """The bad rows by rule and the unknown codes; files that cannot be read are added to the problems."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    reduction = Reduction(found, Path(work) / "rows", now, as_at=now)
-    try:
-        reduction.read()
-        return {
-            "quarantined": reduction.quarantine.rows,
-            "quarantine": reduction.quarantine.frame().drop("samples").to_dicts(),
-            "unrecognised": reduction.unrecognised.frame().to_dicts(),
-        }
-    finally:
-        reduction.close()
+    before = set(found.left_out)
+    intake = Intake(found, Store(work / "partials", work / "rows"), Wanted(now), work / "rows", leave_out_bad=True)
+    partials = intake.partials()
+    told.problems += [problem.line for problem in found.left_out if problem not in before]
+    with duck.connect(work / "merging") as connection:
+        merged = Merged(partials, connection, as_at=now)
+        bad = quarantine(partials, intake.conflicting_rows(partials, merged.devices_in_conflict))
+    return {
+        "quarantined": bad.rows,
+        "quarantine": bad.frame().drop("samples").to_dicts(),
+        "unrecognised": unrecognised(partials).to_dicts(),
+    }

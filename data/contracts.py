@@ -172,6 +172,11 @@ class Contract:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(column.name for column in self.columns))
 
+    @property
+    def instants(self) -> list[str]:
+        """The columns that may not be later than the start of the build."""
+        return [column.name for column in self.columns if column.within_era]
+
     def rules(self, physical: dict[str, str] | None = None) -> list[Rule]:
         """Every rule of a row, in the order in which a report names them."""
         types = physical or {}
@@ -216,7 +221,7 @@ class Contract:
         # Of an instant that is not to be had in microseconds the greatest number stands for it.
         instants = ", ".join(
             f"'{clock}': case when {clock} is not null then coalesce(try(epoch_us({clock})), {2**63 - 1}) end"
-            for clock in self.clocks
+            for clock in self.instants
         )
         parts = {
             "file": "file",

@@ -1,6 +1,6 @@
 """A bucket's reduced rows come together as one row a Device: the evidence on which verdicts rest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from data import duck, reference
-from data.reduction import Reduction
+from data.merge import Merged
 from data.suppliers import with_suppliers
 
 NEVER = np.iinfo(np.int64).min
@@ -49,53 +49,63 @@ class Parties:
         return self.known.filter(pl.col("role") == role)
 
 
-def evidence(reduction: Reduction) -> Iterator[Evidence]:
-    """The evidence of each bucket in turn, the next one gathered while one is used."""
-    parties = _parties(reduction)
+def evidence(merged: Merged, touched: Callable[[int], pl.Series] | None = None) -> Iterator[Evidence | None]:
+    """The evidence of each bucket in turn, the next one gathered while one is used.
+
+    touched: bucket -> the hashes of the Devices that are asked for; all of them when it is None. A bucket of which none
+    is asked for is None.
+    """
+    parties = parties_of(merged)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        buckets = [pool.submit(_of_bucket, reduction, parties, 0)]
-        for bucket in range(reduction.buckets):
-            reduction.progress("Weighing the evidence", bucket, reduction.buckets)
-            if bucket + 1 < reduction.buckets:
-                buckets.append(pool.submit(_of_bucket, reduction, parties, bucket + 1))
+        buckets = [pool.submit(_of_bucket, merged, parties, 0, touched)]
+        for bucket in range(merged.buckets):
+            merged.progress("Weighing the evidence", bucket, merged.buckets)
+            if bucket + 1 < merged.buckets:
+                buckets.append(pool.submit(_of_bucket, merged, parties, bucket + 1, touched))
             yield buckets.pop(0).result()
-    reduction.progress("Weighing the evidence", reduction.buckets, reduction.buckets)
+    merged.progress("Weighing the evidence", merged.buckets, merged.buckets)
 
 
-def _parties(reduction: Reduction) -> Parties:
-    execute = reduction.connection.execute
-    execute("create or replace table cell_contents as select distinct * from cell_contents")
+def parties_of(merged: Merged) -> Parties:
+    """What is known of parties; raises RuntimeError when two contents of a cell have one hash."""
+    execute = merged.connection.execute
     distinct = "select count(*)::bigint - count(distinct content)::bigint from cell_contents"
-    if reduction.connection.sql(distinct).fetchall() != [(0,)]:
+    if merged.connection.sql(distinct).fetchall() != [(0,)]:
         raise RuntimeError("two different contents of a cell have one hash; no snapshot was made")
     for name in ("known_parties", "judged_contents", "holders"):
-        execute(f"create table {name} as {duck.sql(name)}")
-    judged = reduction.connection.sql("from judged_contents").pl().with_row_index("judged_no")
-    holders = reduction.connection.sql("from holders").pl()
+        execute(f"create or replace table {name} as {duck.sql(name)}")
+    judged = merged.connection.sql("from judged_contents order by cell_no, content").pl().with_row_index("judged_no")
+    holders = merged.connection.sql("from holders").pl()
     return Parties(
-        known=reduction.connection.sql("from known_parties").pl(),
+        known=merged.connection.sql("from known_parties").pl(),
         judged=judged,
         holders=holders.join(judged.select("cell_no", "content", "judged_no"), on=["cell_no", "content"]),
     )
 
 
-def _of_bucket(reduction: Reduction, parties: Parties, bucket: int) -> Evidence:
-    devices = in_scope(reduction.inventory(bucket), reduction.as_at).sort("device_key").with_row_index("device_no")
+def _of_bucket(
+    merged: Merged, parties: Parties, bucket: int, touched: Callable[[int], pl.Series] | None
+) -> Evidence | None:
+    if touched and touched(bucket).is_empty():
+        return None
+    inventory = merged.inventory(bucket)
+    if touched:
+        inventory = inventory.filter(pl.col("device_hash").is_in(touched(bucket).implode()))
+    devices = in_scope(inventory, merged.as_at).sort("device_key").with_row_index("device_no")
     if devices["device_hash"].is_duplicated().any():
         raise RuntimeError("two Devices have one hash; no snapshot was made")
-    # A default as_at is known only after the spells were reduced, and may be earlier than the start of some.
-    spells = _rows_of(reduction, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
-    spells = spells.filter(pl.col("effective_from") <= reduction.as_at.date())
-    devices = with_suppliers(devices, spells, reduction.as_at)
-    attempts = _rows_of(reduction, bucket, "attempts", devices, "attempt", "sent_at")
-    checks = _rows_of(reduction, bucket, "dsp_checks", devices, "attempt")
-    reads = _rows_of(reduction, bucket, "cell_reads", devices, "read", "content").select(
+    spells = _rows_of(merged, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
+    spells = spells.filter(pl.col("effective_from") <= merged.as_at.date())
+    devices = with_suppliers(devices, spells, merged.as_at)
+    attempts = _rows_of(merged, bucket, "attempts", devices, "attempt", "sent_at")
+    checks = _rows_of(merged, bucket, "dsp_checks", devices, "attempt")
+    reads = _rows_of(merged, bucket, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",
         cell_no=(pl.col("read") & 15).cast(pl.UInt8),
         read_at=pl.col("read") // 16,
     )
-    certificates = _rows_of(reduction, bucket, "device_certificates", devices, "cell_no", "content")
+    certificates = _rows_of(merged, bucket, "device_certificates", devices, "cell_no", "content")
     return Evidence(
         devices=devices.with_columns(_steps(pl.concat([attempts, checks], how="diagonal"), devices.height)),
         party_cell_reads=_party_cell_reads(reads, devices, parties),
@@ -115,9 +125,9 @@ def in_scope(inventory: pl.DataFrame, as_at: datetime) -> pl.DataFrame:
     return found.drop("device_status").rename({"network_operator_id": "network_operator"})
 
 
-def _rows_of(reduction: Reduction, bucket: int, name: str, devices: pl.DataFrame, *columns: str) -> pl.DataFrame:
+def _rows_of(merged: Merged, bucket: int, name: str, devices: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """A reduction's rows on the bucket's Devices in scope, with device_no."""
-    rows = reduction.rows(name, bucket, "device_hash", *columns)
+    rows = merged.rows(name, bucket, "device_hash", *columns)
     return rows.join(devices.select("device_hash", "device_no"), on="device_hash").drop("device_hash")
 
 

@@ -1,5 +1,6 @@
 """Tables as files: .parquet, .csv or .xlsx by the file's ending."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import xlsxwriter
 
 from data import duck
 from data.extracts import literal_path
-from data.marts import Snapshot
+from data.marts import Snapshot, sync
 
 ENDINGS = (".parquet", ".csv", ".xlsx")
 # A sheet has 1,048,576 rows, the first of which is the header; a cell holds 32,767 characters.
@@ -36,6 +37,23 @@ def refuse_unfit(rows: int, to: Path) -> None:
         raise CannotExport(
             f"{to.name}: {rows:,} rows are more than the {SHEET_ROWS:,} that a sheet holds; use .parquet or .csv"
         )
+
+
+@contextmanager
+def whole_file(to: Path) -> Iterator[Path]:
+    """A name beside the target, put in its place once the file is whole; until then what was there stays."""
+    to = to.resolve()
+    if to.exists() and not to.is_file():
+        # A device or a pipe can only be written to.
+        yield to
+        return
+    beside = to.with_name(f".{to.stem[:100]}-{os.getpid()}{to.suffix}")
+    try:
+        yield beside
+        sync(beside)
+        beside.replace(to)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -66,7 +84,7 @@ def export_outcomes(snapshot: Snapshot, to: Path) -> int:
     """Writes `outcomes` in bounded memory and returns its rows."""
     rows = snapshot.rows("outcomes")
     refuse_unfit(rows, to)
-    with _outcomes_reader(snapshot) as connection:
+    with whole_file(to) as to, _outcomes_reader(snapshot) as connection:
         relation = connection.sql(duck.sql("outcomes"))
         if to.suffix.lower() == ".parquet":
             relation.write_parquet(str(to), compression="zstd")
@@ -101,12 +119,13 @@ def export_frame(frame: pl.DataFrame, to: Path, sheet: str) -> int:
     """Writes a small table and returns its rows."""
     refuse_unfit(frame.height, to)
     ending = to.suffix.lower()
-    if ending == ".parquet":
-        frame.write_parquet(to)
-    elif ending == ".csv":
-        with_plain_text(frame).write_csv(to)
-    else:
-        write_sheet([frame], to, sheet)
+    with whole_file(to) as to:
+        if ending == ".parquet":
+            frame.write_parquet(to)
+        elif ending == ".csv":
+            with_plain_text(frame).write_csv(to)
+        else:
+            write_sheet([frame], to, sheet)
     return frame.height
 
 

@@ -7,7 +7,7 @@ here, and the bytes of a file for its digest; the rows are read by `data.reducti
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -105,10 +105,13 @@ class Survey:
     folder: Path = Path()
     seen_at: int = 0
 
-    def batches(self, extract: str, most_rows: int) -> Iterator[list[ExtractFile]]:
-        """The extract's files in groups of one physical layout and at most `most_rows` rows (or one file)."""
+    def batches(self, extract: str, most_rows: int, but: Container[str] = ()) -> Iterator[list[ExtractFile]]:
+        """The extract's files in groups of one physical layout and at most `most_rows` rows (or one file).
+
+        but: names of files that are in none.
+        """
         layouts: dict[tuple, list[ExtractFile]] = {}
-        for file in self.files.get(extract, []):
+        for file in (file for file in self.files.get(extract, []) if file.name not in but):
             layouts.setdefault(file.physical, []).append(file)
         for files in layouts.values():
             yield from _by_rows(files, most_rows)

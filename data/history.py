@@ -1,6 +1,6 @@
 """One Device's rows, read back from a snapshot: what its outcome rests on, and the evidence made of it once more.
 
-Only the files of the Device's own bucket are opened, whatever the size of the estate.
+Of each file only the rows with hashes about the Device's are read, whatever the size of the estate.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ from data import duck
 from data.evidence import Evidence, evidence
 from data.extracts import literal_path
 from data.marts import Snapshot
-from data.reduction import duis_form, one_row_a_device
+from data.merge import OF_DEVICES, one_row_a_device
+from data.reduction import duis_form
+from data.watchdog import interrupted_after
 
-REDUCTIONS = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
 # Most Devices that are named when a part of an EUI-64 is looked up.
 MOST_FOUND = 10
 
@@ -61,8 +62,8 @@ class History:
 
 
 @dataclass
-class KeptReduction:
-    """One Device's rows in the shape of `data.reduction.Reduction`, so that the build's own rules weigh them."""
+class KeptRows:
+    """One Device's rows in the shape of `data.merge.Merged`, so that the build's own rules weigh them."""
 
     connection: duckdb.DuckDBPyConnection
     as_at: datetime
@@ -81,12 +82,12 @@ class KeptReduction:
 
 def history(snapshot: Snapshot, key: int) -> History:
     """Everything that the snapshot holds of the Device with this EUI-64; raises `NoEvidenceKept`."""
-    if "buckets" not in snapshot.manifest or not snapshot.files("evidence/inventory_rows"):
+    if "partials" not in snapshot.manifest:
         raise NoEvidenceKept(snapshot.folder)
     as_at = datetime.fromisoformat(snapshot.manifest["as_at"])
     with _connection() as connection:
         outcome = _outcome(connection, snapshot, key)
-        kept = _rows(snapshot, outcome["device_hash"] if outcome else _hash(connection, key))
+        kept = _rows(connection, snapshot, outcome["device_hash"] if outcome else _hash(connection, key))
         _load(connection, snapshot, key, kept)
         frames = {name: _frame(connection, name) for name in ("attempts", "dsp_checks", "incidents")}
         frames["cell_reads"] = _frame(connection, "cell_reads", eui=duis_form(key))
@@ -95,7 +96,7 @@ def history(snapshot: Snapshot, key: int) -> History:
             as_at=as_at,
             grace_days=snapshot.manifest["grace_days"],
             outcome=outcome,
-            evidence=next(evidence(KeptReduction(connection, as_at, kept))) if outcome else None,
+            evidence=next(evidence(KeptRows(connection, as_at, kept))) if outcome else None,
             own_certificates=connection.sql(
                 "select distinct cell_no, content from device_certificates order by all"
             ).pl(),
@@ -113,7 +114,8 @@ def _frame(connection: duckdb.DuckDBPyConnection, name: str, **values) -> pl.Dat
 def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duck.connect(Path(gettempdir()) / "pco-history", memory="512MB", threads=2)
     try:
-        yield connection
+        with interrupted_after(connection):
+            yield connection
     finally:
         connection.close()
 
@@ -129,15 +131,14 @@ def _hash(connection: duckdb.DuckDBPyConnection, key: int) -> int:
     return connection.sql("select hash($eui::varchar)", params={"eui": duis_form(key)}).fetchall()[0][0]
 
 
-def _rows(snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:
+def _rows(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:
     """The rows of every reduction about one Device."""
-    bucket = device_hash % snapshot.manifest["buckets"]
-    of_device = pl.col("device_hash") == device_hash
+    query = duck.sql("one_devices_rows")
     return {
-        name: pl.scan_parquet(_files(snapshot, name, bucket), glob=False, hive_partitioning=False)
-        .filter(of_device)
-        .collect()
-        for name in REDUCTIONS
+        name: connection.sql(
+            query, params={"files": _small(snapshot, f"evidence/{name}"), "device_hash": device_hash}
+        ).pl()
+        for name in OF_DEVICES
     }
 
 
@@ -167,12 +168,6 @@ def _whole() -> str:
 
 def _small(snapshot: Snapshot, table: str) -> list[str]:
     return [literal_path(file) for file in snapshot.files(table)]
-
-
-def _files(snapshot: Snapshot, name: str, bucket: int) -> list[Path]:
-    """The bucket's files of a reduction, and the one without rows that tells the columns."""
-    empty = [file for file in snapshot.files(f"evidence/{name}") if file.name == "empty.parquet"]
-    return empty + snapshot.evidence_files(name, bucket)
 
 
 def with_part(snapshot: Snapshot, digits: str) -> list[int]:

@@ -2,15 +2,16 @@
 
     MARTS/CURRENT                     the number of the snapshot in use; below it what tells damage to these few bytes
     MARTS/snapshots/000001/           manifest.json, its digest, and the Parquet files that it names
-    MARTS/snapshots/000001/evidence/  the rows that verdicts rest on, by extract and bucket of Devices
+    MARTS/snapshots/000001/evidence/  the rows that verdicts rest on, by extract; the bytes are those of MARTS/partials
 
 A snapshot is written under a name of its own and renamed once it is complete; CURRENT is replaced last. A reader takes
 CURRENT once and every file from that snapshot's manifest. `data/keeping.py` lists, verifies and removes old snapshots.
 
 What is verified when, so that opening is quick at any size: on opening, the manifest's digest, the presence and size of
-every file and, of the snapshot in use, the digest of every table but the two large ones. `outcomes` and the files of
-evidence: their digest when they are first asked for. A digest is computed once a process and file, and again when the
-file's size, time or place on disk is another. Damage raises `SnapshotDamaged`; nothing is read of a damaged file.
+every file and, of the snapshot in use, the digest of every table but the two large ones. `outcomes`: its digest when
+it is first asked for; evidence: by `pco snapshots verify`. A digest is computed once a process and file, and again
+when the file's size, time or place on disk is another. Damage raises `SnapshotDamaged`; nothing is read of a damaged
+file.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ import re
 import shutil
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -112,17 +113,14 @@ class Snapshot:
     def files(self, table: str) -> list[Path]:
         """The Parquet files of a table, in order; none when the snapshot has no such table.
 
-        Each is verified, but those of a bucket of evidence, which `evidence_files` verifies when they are wanted.
+        Each is verified, but those of evidence: a Device's rows are few, and what its page says of them is held
+        against its outcome, which is verified.
         """
-        return [self._found(file, verified=not _is_bucketed(file)) for file in self._tables.get(table, [])]
+        return [self._found(file, verified=not _is_evidence(file)) for file in self._tables.get(table, [])]
 
-    def evidence_files(self, name: str, bucket: int) -> list[Path]:
-        """The files of one reduction (`attempts`, `cell_reads` ...) that hold the rows of a bucket of Devices."""
-        wanted = f"{EVIDENCE}/{name}"
-        named = [
-            file for file in self._tables.get(wanted, []) if PurePosixPath(file["name"]).match(f"bucket={bucket}/*")
-        ]
-        return [self._found(file) for file in named]
+    def evidence_files(self, name: str) -> list[Path]:
+        """The files of one reduction (`attempts`, `cell_reads` ...)."""
+        return self.files(f"{EVIDENCE}/{name}")
 
     def frame(self, table: str) -> pl.DataFrame:
         """A small table whole."""
@@ -134,7 +132,7 @@ class Snapshot:
     def verify(self, *, small: bool = False) -> None:
         """Verifies every file, or only the tables that are read whole; raises `SnapshotDamaged`."""
         for file in self.manifest["files"]:
-            if not small or not (file["table"] == OUTCOMES or _is_bucketed(file)):
+            if not small or not (file["table"] == OUTCOMES or _is_evidence(file)):
                 self._found(file)
 
     def damage(self) -> list[str]:
@@ -159,8 +157,8 @@ class Snapshot:
         return path
 
 
-def _is_bucketed(file: dict) -> bool:
-    return PurePosixPath(file["name"]).parent.name.startswith("bucket=")
+def _is_evidence(file: dict) -> bool:
+    return file["table"].startswith(f"{EVIDENCE}/")
 
 
 def _verify(path: Path, sha256: str) -> None:
@@ -373,6 +371,7 @@ class Draft:
         self.marts = marts.absolute()
         self.work = self.marts / f".draft-{os.getpid()}"
         self._stack = ExitStack()
+        self._taken: dict[str, dict] = {}
 
     def __enter__(self) -> "Draft":
         self.marts.mkdir(parents=True, exist_ok=True)
@@ -401,11 +400,23 @@ class Draft:
     def _part(self, table: str, part: int) -> Path:
         return self.work / "tables" / f"{table}-{part:05d}.parquet"
 
-    def keep_evidence(self, reduced: Path, names: Iterable[str]) -> None:
-        """Takes the reductions as they are into the snapshot, for what it says of one Device."""
-        for name in names:
-            (self.work / "tables" / EVIDENCE).mkdir(exist_ok=True)
-            (reduced / name).rename(self.work / "tables" / EVIDENCE / name)
+    def take(self, table: str, file: Path, name: str, rows: int, sha256: str) -> None:
+        """Takes a file that does not change into the snapshot as part of a table, by a second name for its bytes."""
+        target = self.work / "tables" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, target)
+        except OSError:
+            shutil.copy2(file, target)
+            sync(target)
+        size = target.stat().st_size
+        self._taken[name] = {"name": name, "table": table, "rows": rows, "bytes": size, "sha256": sha256}
+
+    def take_from(self, snapshot: Snapshot, table: str, part: int) -> None:
+        """Takes a part of a table as an earlier snapshot has it."""
+        name = self._part(table, part).name
+        [found] = [file for file in snapshot.manifest["files"] if file["name"] == name]
+        self.take(table, snapshot.folder / name, name, found["rows"], found["sha256"])
 
     def publish(self, manifest: dict) -> Snapshot:
         """Makes the draft the snapshot in use, in one step for any reader."""
@@ -415,7 +426,7 @@ class Draft:
             "snapshot": self._name,
             "parent": self._parent(),
             **manifest,
-            "files": [_described(path, tables) for path in sorted(tables.rglob("*.parquet"))],
+            "files": [self._described(path) for path in sorted(tables.rglob("*.parquet"))],
         }
         write_durably(tables / "manifest.json", json.dumps(manifest, indent=1).encode())
         seal(tables)
@@ -438,18 +449,18 @@ class Draft:
         except NoSnapshot:
             return None
 
-
-def _described(path: Path, tables: Path) -> dict:
-    name = path.relative_to(tables)
-    table = NUMBERED.fullmatch(path.name)["table"] if len(name.parts) == 1 else "/".join(name.parts[:2])
-    sync(path)
-    return {
-        "name": name.as_posix(),
-        "table": table,
-        "rows": pq.read_metadata(path).num_rows,
-        "bytes": path.stat().st_size,
-        "sha256": digest_of(path),
-    }
+    def _described(self, path: Path) -> dict:
+        name = path.relative_to(self.work / "tables").as_posix()
+        if name in self._taken:
+            return self._taken[name]
+        sync(path)
+        return {
+            "name": name,
+            "table": NUMBERED.fullmatch(path.name)["table"],
+            "rows": pq.read_metadata(path).num_rows,
+            "bytes": path.stat().st_size,
+            "sha256": digest_of(path),
+        }
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -15,14 +16,16 @@ class BadRows:
     """The bad rows of one batch of files: counted, and a few kept as samples.
 
     rows: the distinct rows. by_rule: (file, rule) -> rows. samples: rule -> (file, JSON text) of the first by file
-    and text. values: (code column, value as found) -> rows. latest: clock -> its latest microsecond since 1970.
-    A row that is not new was quarantined before, for a rule of its own, and adds to no number of rows.
+    and text. values: (code column, value as found) -> rows. latest: instant -> its latest microsecond since 1970.
+    next_instant: the first microsecond since 1970 after the start of the build that a row holds; a later build may
+    find such a row good. A row that is not new was quarantined before, for a rule of its own, and adds to no number.
     """
 
-    def __init__(self, contract: Contract, names: dict[str, str]):
+    def __init__(self, contract: Contract, names: dict[str, str], build_start: datetime):
         """names: the files' names below the extracts folder, by path."""
         self._codes = [column.name for column in contract.columns if column.kind == "code"]
-        self._clocks = contract.clocks
+        self._instants = contract.instants
+        self._build_start = int(build_start.replace(tzinfo=UTC).timestamp() * 1_000_000)
         self._names = names
         self.extract = contract.extract
         self.rows = 0
@@ -30,6 +33,7 @@ class BadRows:
         self.samples: dict[str, list[tuple[str, str]]] = {}
         self.values: Counter[tuple[str, str | None]] = Counter()
         self.latest: dict[str, int] = {}
+        self.next_instant: int | None = None
 
     def __bool__(self) -> bool:
         return bool(self.by_rule)
@@ -46,9 +50,23 @@ class BadRows:
             self.by_rule[file, rule] += count
         self._add_samples(by_rule)
         self._add_values(new)
-        for clock in self._clocks:
-            latest = new["instants"].struct.field(clock).max()
-            self.latest[clock] = max(latest or 0, self.latest.get(clock, 0))
+        for name in self._instants:
+            self._add_instants(name, new["instants"].struct.field(name))
+
+    def _add_instants(self, name: str, moments: pl.Series) -> None:
+        self.latest[name] = max(moments.max() or 0, self.latest.get(name, 0))
+        later = [moment for moment in (moments.filter(moments > self._build_start).min(), self.next_instant) if moment]
+        self.next_instant = min(later, default=None)
+
+    def facts(self) -> dict:
+        """What is kept of them with the partial, in plain values: rows, by_rule, samples."""
+        return {
+            "rows": self.rows,
+            "by_rule": [[file, rule, rows] for (file, rule), rows in sorted(self.by_rule.items())],
+            "samples": {
+                rule: [[file, _readable(sample)] for file, sample in held] for rule, held in self.samples.items()
+            },
+        }
 
     def _shape(self) -> pl.Struct:
         return pl.Struct(
@@ -57,7 +75,7 @@ class BadRows:
                 "rules": pl.List(pl.String),
                 "sample": pl.String,
                 "is_new": pl.Boolean,
-                "instants": pl.Struct(dict.fromkeys(self._clocks, pl.Int64) or {"none": pl.Int64}),
+                "instants": pl.Struct(dict.fromkeys(self._instants, pl.Int64) or {"none": pl.Int64}),
             }
         )
 
@@ -83,15 +101,16 @@ class Quarantine:
     by_rule: dict[tuple[str, str, str], int] = field(default_factory=dict)
     samples: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
 
-    def add(self, bad: BadRows) -> None:
-        if bad.rows:
-            self.rows[bad.extract] = self.rows.get(bad.extract, 0) + bad.rows
-        for (file, rule), count in bad.by_rule.items():
-            key = (bad.extract, file, rule)
-            self.by_rule[key] = self.by_rule.get(key, 0) + count
-        for rule, samples in bad.samples.items():
-            held = self.samples.setdefault((bad.extract, rule), [])
-            held += [(file, _readable(sample)) for file, sample in samples[: SAMPLES_A_RULE - len(held)]]
+    def add(self, extract: str, bad: dict) -> None:
+        """Takes in the `BadRows.facts` of some files; those of all files give the same in any order."""
+        if bad["rows"]:
+            self.rows[extract] = self.rows.get(extract, 0) + bad["rows"]
+        for file, rule, rows in bad["by_rule"]:
+            key = (extract, file, rule)
+            self.by_rule[key] = self.by_rule.get(key, 0) + rows
+        for rule, samples in bad["samples"].items():
+            held = self.samples.get((extract, rule), []) + [(file, sample) for file, sample in samples]
+            self.samples[extract, rule] = sorted(held)[:SAMPLES_A_RULE]
 
     def frame(self) -> pl.DataFrame:
         """One row per extract, file and rule: rows, and samples (list of JSON texts, 100 a rule at most)."""

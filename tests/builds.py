@@ -1,10 +1,13 @@
 """A small estate in which every row keeps the contract, and the ways that tests build it and run `pco`."""
 
 import io
+import json
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import date, datetime
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -15,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dashboard import cli
+from data import sandbox
+from data.marts import digest_of, seal
 
 PROJECT = Path(__file__).resolve().parent.parent
 SUPPLIER, OPERATOR, ACB, RECOVERY = (f"90-B3-D5-1F-30-02-00-0{number}" for number in (1, 2, 3, 4))
@@ -166,6 +171,28 @@ def folders(root, extracts=None, **layout):
     """Folders to build in, the extracts (three secure Devices if none are given) written."""
     estates.write_estate(secure_devices() if extracts is None else extracts, root / "extracts", **layout)
     return Folders(root / "extracts", root / "marts")
+
+
+def sealed_as_it_is(snapshot):
+    """Makes the manifest say of every file what a test made of it."""
+    manifest = json.loads((snapshot.folder / "manifest.json").read_text(encoding="utf-8"))
+    for file in manifest["files"]:
+        path = snapshot.folder / file["name"]
+        file |= {"bytes": path.stat().st_size, "sha256": digest_of(path)}
+    (snapshot.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    seal(snapshot.folder)
+
+
+def here(function, *arguments, limits=None, progress=None, raises=()):
+    """`data.sandbox.run` in this process, where a test can look on."""
+    if isinstance(function, str):
+        module, name = function.split(":")
+        function = getattr(import_module(module), name)
+    arguments = json.loads(json.dumps(arguments))
+    return json.loads(json.dumps(function(*arguments, **({"progress": progress} if progress else {}))))
+
+
+in_this_process = partial(patch.object, sandbox, "run", here)
 
 
 class Ran(NamedTuple):

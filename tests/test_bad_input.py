@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from builds import ROW, march, pco, pco_build
+from builds import ROW, here, march, pco, pco_build
 
-from data import reduction
+from data import reduction, sandbox
 from data.contracts import contracts
 from data.export import outcomes_frame
 from data.extracts import _described, survey
@@ -592,6 +592,7 @@ def test_files_that_are_bad_in_different_ways_are_all_named_at_once(spoilt):
 
 def test_many_bad_rows_are_counted_without_being_spelled_out(tmp_path, monkeypatch):
     monkeypatch.setattr(reduction, "SPELLED_OUT", 2)
+    monkeypatch.setattr(sandbox, "run", here)
     extracts = builds.secure_devices(range(1, 9))
     extracts["dsp_checks"] = [row | {"device_id": row["device_id"].lower()} for row in extracts["dsp_checks"]]
     extracts["devices"] += [row | {"model": "another"} for row in extracts["devices"][:5]]

@@ -22,6 +22,7 @@ from builds import (
     march,
     read,
     response,
+    sealed_as_it_is,
     secure_devices,
     spell,
 )
@@ -41,7 +42,7 @@ from analysis import device_timeline
 from analysis.device import Device, asked_for, came_back
 from analysis.device import device as device_of
 from dashboard import cards, charts_device, words_device
-from data import reduction
+from data import merge
 from data.export import outcomes_frame
 from data.history import NoEvidenceKept, examples, history, with_part
 
@@ -215,7 +216,7 @@ def outcome_of(row):
 )
 def test_every_page_of_every_estate_equals_the_oracle(plan, as_at, grace_days, a_bucket):
     extracts = make_estate(**plan)
-    with patch.object(reduction, "DEVICES_A_BUCKET", a_bucket), built(extracts, as_at, grace_days) as snapshot:
+    with patch.object(merge, "DEVICES_A_BUCKET", a_bucket), built(extracts, as_at, grace_days) as snapshot:
         compare(snapshot, extracts, as_at, grace_days)
 
 
@@ -399,7 +400,7 @@ def test_no_two_kinds_have_one_symbol():
 
 def test_a_snapshot_of_before_evidence_was_kept_says_so():
     with built(estate()) as snapshot:
-        old = replace(snapshot, manifest={k: v for k, v in snapshot.manifest.items() if k != "buckets"})
+        old = replace(snapshot, manifest={k: v for k, v in snapshot.manifest.items() if k != "partials"})
         with pytest.raises(NoEvidenceKept):
             history(old, key_of(eui(1)))
 
@@ -526,8 +527,9 @@ def test_a_device_out_of_scope_is_told_from_one_that_is_not_there(tmp_path, monk
 
 def test_evidence_that_does_not_bear_out_the_outcome_is_never_silent(monkeypatch):
     with built(estate()) as snapshot:
-        [file] = snapshot.evidence_files("cell_reads", 0)
+        [file] = snapshot.evidence_files("cell_reads")
         pl.read_parquet(file, glob=False, hive_partitioning=False).head(4).write_parquet(file)
+        sealed_as_it_is(snapshot)
         app = app_at(snapshot.folder.parents[2], monkeypatch, device=eui(1))
         assert len(app.error) == 1
         assert "Do not rely on what is said of this Device" in app.error[0].value

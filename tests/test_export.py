@@ -1,6 +1,7 @@
 """A table is the same table as Parquet, as CSV and as Excel."""
 
 import csv
+import re
 from datetime import date, datetime, timedelta
 
 import builds
@@ -89,7 +90,10 @@ def in_csv(value):
         return "; ".join(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value)
+    text = str(value)
+    # A sheet would take it for a formula.
+    is_text = isinstance(value, str) and not re.fullmatch(r"[+-]?\d+(\.\d+)?", text)
+    return "'" + text if is_text and text[:1] in tuple("=+-@\t\r\n") else text
 
 
 def in_sheet(value):

@@ -20,7 +20,7 @@ from data.contracts import contracts
 from data.estate import generate
 from data.export import outcomes_frame
 from data.extracts import InputRefused, digests, survey
-from data.marts import current
+from data.marts import current, seal
 from data.reduction import REDUCTIONS, WHOLE
 from tests.app_pages import with_open_tables
 
@@ -265,6 +265,7 @@ def test_a_snapshot_without_checksums_is_shown_as_such(demonstration, monkeypatc
         for described in extract["files"]:
             del described["sha256"]
     file.write_text(json.dumps(manifest), encoding="utf-8")
+    seal(file.parent)
     shown = files_of(page_of(tmp_path / "marts", monkeypatch))
     assert set(shown["SHA-256"]) == {"not recorded"}
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from analysis import views
 from analysis.rates import rates
-from dashboard import cards, charts, method_cards, reading, words
+from dashboard import cards, charts, method_cards, missing_data, reading, words
 
 view = st.session_state["view"]
 folder, manifest = view.snapshot.folder, view.snapshot.manifest
@@ -32,6 +32,11 @@ extracts = pl.DataFrame(
 )
 st.subheader("Rows in, and rows quarantined", anchor="extracts")
 cards.show_table(extracts)
+st.caption(f"Digests: {missing_data.digests_sentence(manifest)}")
+odd = missing_data.warnings_table(manifest)
+if not odd.is_empty():
+    st.markdown("Odd about the files, named and not refused:")
+    cards.show_table(odd)
 if manifest["ignored_in_extracts"]:
     st.caption(f"Beside the extracts and ignored: {', '.join(manifest['ignored_in_extracts'])}.")
 

@@ -1,4 +1,4 @@
--- One row per spell of a Device with a Supplier that had begun at $as_at; and per row that breaks its contract.
+-- One row per spell of a Device with a Supplier; and per row that breaks its contract.
 select
     device_id,
     keeps_contract,
@@ -7,4 +7,3 @@ select
     effective_from,
     effective_to
 from rows
-where not keeps_contract or effective_from <= $as_at

@@ -29,7 +29,12 @@ def shows(page, title, filtered=None):
 
 def ready(page):
     """Until the script that keeps views is there, a change is no entry of the history."""
-    page.wait_for_function("history.keepsViews")
+    # The page may not run text as a script, which is how Playwright waits for a function.
+    for _ in range(200):
+        if page.evaluate("history.keepsViews"):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("the script that keeps views did not come")
 
 
 def pick(page, name, text):

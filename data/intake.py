@@ -1,0 +1,188 @@
+"""What a build takes in: the partials of files that are as they were, and new ones of all other files."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from data import sandbox
+from data.contracts import contracts
+from data.extracts import ExtractFile, InputRefused, Survey, digests, unreadable
+from data.partials import Partial, Store, Wanted
+from data.reduction import Progress, Reader
+from data.sandbox import ChildDied, ChildFailed
+
+ROWS_A_BATCH = 8_000_000
+READING = "Reading the extracts"
+# DuckDB is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
+LIMITS = sandbox.Limits(memory_bytes=4 << 30, file_bytes=256 << 30)
+
+
+class Intake:
+    """The extracts as partials, each file of them read by a child with limits.
+
+    digests: name of each file -> the SHA-256 of its bytes. leave_out_bad: go on without files that cannot be read; the
+    survey then says which.
+    """
+
+    def __init__(
+        self,
+        survey: Survey,
+        store: Store,
+        wanted: Wanted,
+        work: Path,
+        progress: Progress = lambda stage, done, total: None,
+        leave_out_bad: bool = False,
+    ):
+        self.survey = survey
+        self.store = store
+        self.wanted = wanted
+        self.work = work
+        self.progress = progress
+        self.leave_out_bad = leave_out_bad
+        self.digests: dict[str, str] = {}
+        self.conflicts: Partial | None = None
+        self._known = store.partials()
+
+    def partials(self) -> list[Partial]:
+        """One or more partials an extract that has files; raises `InputRefused` naming each file that is at fault."""
+        self.digests = digests(self.survey, self._digested_before(), leave_out_bad=self.leave_out_bad)
+        while True:
+            taken = _disjoint([partial for partial in self._of_these_files() if partial.serves(self.wanted)])
+            read = {name for partial in taken for name in partial.facts["files"]}
+            batches = [batch for name in contracts() for batch in self.survey.batches(name, ROWS_A_BATCH, read)]
+            if not batches:
+                return taken
+            self._read(batches)
+            self._known = self.store.partials()
+
+    def _digested_before(self) -> dict[str, tuple]:
+        """Name -> (identity, SHA-256) of files that are as they were by place, size and times."""
+        identities = {file.name: list(file.identity) for file in self.survey.all_files()}
+        return {
+            name: (told["identity"], told["sha256"])
+            for partial in self._known
+            for name, told in partial.facts.get("files", {}).items()
+            if told["identity"] and told["identity"] == identities.get(name)
+        }
+
+    def _of_these_files(self) -> list[Partial]:
+        """The partials of which every file is there, as it was."""
+        names = {file.name for file in self.survey.all_files()}
+        return [
+            partial
+            for partial in self._known
+            if "files" in partial.facts
+            and all(n in names and self.digests[n] == told["sha256"] for n, told in partial.facts["files"].items())
+        ]
+
+    def _read(self, batches: list[list[ExtractFile]]) -> None:
+        """Makes partials of batches; of a batch that cannot be read, leaves out what is to blame or refuses."""
+        files = [file for batch in batches for file in batch]
+        job = {
+            "store": str(self.store.folder),
+            "batches": [[file.plain() for file in batch] for batch in batches],
+            "digests": {file.name: self.digests[file.name] for file in files},
+            "identities": {file.name: self.survey.lasting_identity(file) for file in files},
+            **self._wanted(),
+        }
+        try:
+            self._run(read_batches, job)
+        except (ChildDied, ChildFailed) as error:
+            bad = unreadable(files)
+            if not bad:
+                raise RuntimeError(f"the rows of the extracts cannot be read ({error})") from error
+            if not self.leave_out_bad:
+                raise InputRefused([problem.line for problem in bad]) from error
+            self.survey.leave_out(bad)
+
+    def conflicting_rows(self, partials: list[Partial], in_conflict: Callable[[], list[int]]) -> list[dict]:
+        """`BadRows.facts` of the rows of Devices of which the inventory says two things.
+
+        in_conflict: finds those Devices; asked only of an inventory that was not seen before.
+        """
+        inventory = sorted(partial.key for partial in partials if partial.extract == "devices")
+        name = hashlib.sha256(" ".join(inventory).encode()).hexdigest()
+        known = [partial for partial in self._known if partial.facts.get("conflicts_of") == name]
+        self.conflicts = known[0] if known else self._find_conflicts(name, in_conflict())
+        return self.conflicts.facts["quarantine"]
+
+    def _find_conflicts(self, name: str, keys: list[int]) -> Partial:
+        batches = self.survey.batches("devices", ROWS_A_BATCH)
+        job = {"batches": [[file.plain() for file in batch] for batch in batches], "keys": keys, **self._wanted()}
+        found = self._run(read_conflicting_rows, job) if keys else []
+        facts = {"extract": "devices", "conflicts_of": name, "tables": {}, "quarantine": found}
+        return self.store.put(self.store.draft(), facts)
+
+    def keep(self, taken: list[Partial]) -> None:
+        """Keeps the partials that a build of these files can use again, and no others."""
+        self.store.keep([*taken, *self._of_these_files(), *filter(None, [self.conflicts])])
+
+    def _wanted(self) -> dict:
+        as_at = self.wanted.as_at
+        return {
+            "work": str(self.work),
+            "build_start": self.wanted.build_start.isoformat(),
+            "as_at": as_at.isoformat() if as_at else None,
+        }
+
+    def _run(self, function: Callable[[dict, Progress], list], job: dict) -> list:
+        def progress(done: int, total: int) -> None:
+            self.progress(READING, done, total)
+
+        return sandbox.run(function, job, limits=LIMITS, progress=progress, raises=(InputRefused,))
+
+
+def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:
+    """Makes a partial of each batch, and returns their keys; see `Intake._read` for what a job holds."""
+    store, as_at = Store(Path(job["store"]), Path(job["work"])), _instant(job["as_at"])
+    batches = [[ExtractFile.from_plain(told) for told in batch] for batch in job["batches"]]
+    total, done, keys = sum(file.rows for batch in batches for file in batch), 0, []
+    with closing(Reader(Path(job["work"]), _instant(job["build_start"]), as_at)) as reader:
+        for batch in batches:
+            progress(done, total)
+            keys.append(_read_batch(store, reader, batch, job, as_at).key)
+            done += sum(file.rows for file in batch)
+    progress(total, total)
+    return keys
+
+
+def _read_batch(store: Store, reader: Reader, batch: list[ExtractFile], job: dict, as_at: datetime | None) -> Partial:
+    extract = batch[0].extract
+    draft = store.draft()
+    facts = reader.reduce(contracts()[extract], batch, draft)
+    leaves_out = as_at and any(datetime.fromisoformat(latest) > as_at for latest in facts["latest"].values())
+    files = {
+        file.name: {
+            "identity": job["identities"][file.name],
+            "sha256": job["digests"][file.name],
+        }
+        for file in batch
+    }
+    return store.put(
+        draft, {"extract": extract, "files": files, "as_at": as_at.isoformat() if leaves_out else None, **facts}
+    )
+
+
+def read_conflicting_rows(job: dict, progress: Callable[[int, int], None]) -> list[dict]:
+    """The `BadRows.facts` of each batch of the inventory's files: rows of the Devices in `keys`."""
+    with closing(Reader(Path(job["work"]), _instant(job["build_start"]))) as reader:
+        batches = [[ExtractFile.from_plain(told) for told in batch] for batch in job["batches"]]
+        return [reader.rows_of_conflicting_devices(contracts()["devices"], batch, job["keys"]) for batch in batches]
+
+
+def _disjoint(partials: list[Partial]) -> list[Partial]:
+    """Each file is taken from one partial only."""
+    taken: set[str] = set()
+    found = []
+    for partial in partials:
+        names = set(partial.facts["files"])
+        if not names & taken:
+            found.append(partial)
+            taken |= names
+    return found
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

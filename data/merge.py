@@ -1,0 +1,142 @@
+"""Partials put together: what all the extracts reduce to, some Devices at a time."""
+
+import math
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from data.extracts import InputRefused
+from data.partials import Partial
+from data.quarantine import Quarantine
+from data.reduction import Progress
+
+DEVICES_A_BUCKET = 130_000
+MOST_BUCKETS = 1 << 16
+HASHES = 1 << 64
+# What `Merged.rows` gives: the tables that say of which Device a row is.
+OF_DEVICES = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
+
+
+class Merged:
+    """What a build's partials hold. A *bucket* is a range of hashes of Devices; there are 2^n of them."""
+
+    def __init__(
+        self,
+        partials: list[Partial],
+        connection: duckdb.DuckDBPyConnection,
+        as_at: datetime | None = None,
+        progress: Progress = lambda stage, done, total: None,
+    ):
+        self.partials = partials
+        self.connection = connection
+        self.progress = progress
+        devices = sum(rows for partial in partials for _, rows, _ in partial.described("inventory_rows"))
+        self.buckets = min(MOST_BUCKETS, 1 << max(0, math.ceil(math.log2(max(1, devices) / DEVICES_A_BUCKET))))
+        self.as_at = as_at or self._latest()
+        self._whole_tables()
+
+    def _latest(self) -> datetime:
+        latest = max((partial.latest for partial in self.partials if partial.latest), default=None)
+        if latest is None:
+            raise InputRefused(["no Response, check or read says when the extracts speak of: give --as-at"])
+        return latest
+
+    def _whole_tables(self) -> None:
+        for name in ("cell_contents", "organisation_certificates", "party_euis", "incident_rows"):
+            files = self.files(name)
+            if files:
+                rows = pl.concat([pl.read_parquet(file, glob=False) for file in files]).unique().sort(pl.all())
+                self.connection.register("found", rows.to_arrow())
+                self.connection.execute(f"create table {name} as from found").fetchall()
+                self.connection.unregister("found")
+
+    def files(self, name: str) -> list[Path]:
+        return [file for partial in self.partials for file in partial.files(name)]
+
+    def rows(self, name: str, bucket: int, *columns: str) -> pl.DataFrame:
+        """The rows of one bucket of a reduction, all columns unless some are named."""
+        return rows_between(self.files(name), *hashes_of(bucket, self.buckets), *columns)
+
+    def inventory(self, bucket: int) -> pl.DataFrame:
+        """One row per Device of a bucket, but for those of which the inventory says two things."""
+        return one_row_a_device(self.rows("inventory_rows", bucket))
+
+    def devices_in_conflict(self) -> list[int]:
+        """The keys of the Devices of which the inventory says two things."""
+        columns = ("device_key", "content")
+        found = (self.rows("inventory_rows", bucket, *columns) for bucket in range(self.buckets))
+        return pl.concat([_keys_in_conflict(rows) for rows in found]).to_list()
+
+    def parties(self) -> pl.DataFrame:
+        """One row per EUI-64 of a party in a role."""
+        return self._whole("party_euis")
+
+    def cell_contents(self) -> pl.DataFrame:
+        """One row per content read from a party's cell: what `content` of a read stands for."""
+        return self._whole("cell_contents")
+
+    def organisation_certificates(self) -> pl.DataFrame:
+        """One row per certificate in use that was issued to a party."""
+        return self._whole("organisation_certificates")
+
+    def incidents(self) -> pl.DataFrame:
+        """One row per Incident."""
+        return self._whole("incident_rows")
+
+    def _whole(self, name: str) -> pl.DataFrame:
+        return self.connection.sql(f"from {name} order by all").pl()
+
+
+def quarantine(partials: list[Partial], conflicts: list[dict]) -> Quarantine:
+    """The bad rows of all partials, and the rows of Devices of which the inventory says two things."""
+    found = Quarantine()
+    for partial in partials:
+        found.add(partial.extract, partial.facts["quarantine"])
+    for of_batch in conflicts:
+        found.add("devices", of_batch)
+    return found
+
+
+def unrecognised(partials: list[Partial]) -> pl.DataFrame:
+    """Codes that no list of the domain holds, kept and satisfying nothing: extract, column, value, rows."""
+    schema = {"extract": pl.String, "column": pl.String, "value": pl.String, "rows": pl.Int64}
+    rows = [(partial.extract, *found) for partial in partials for found in partial.facts["unrecognised"]]
+    found = pl.DataFrame(rows, schema, orient="row")
+    return found.group_by("extract", "column", "value").agg(pl.col("rows").sum()).sort("extract", "column", "value")
+
+
+def hashes_of(bucket: int, buckets: int) -> tuple[int, int]:
+    """The first and the last hash of a bucket."""
+    width = HASHES // buckets
+    return bucket * width, (bucket + 1) * width - 1
+
+
+def bucket_of(device_hash: int, buckets: int) -> int:
+    return device_hash // (HASHES // buckets)
+
+
+def rows_between(files: list[Path], first: int, last: int, *columns: str) -> pl.DataFrame:
+    """The rows of reduced files of which the Device's hash lies between two; all columns unless some are named.
+
+    The files are in about the order of the hash: groups of rows outside are not read.
+    """
+    found = pl.scan_parquet(files, glob=False, hive_partitioning=False)
+    if (first, last) != (0, HASHES - 1):
+        found = found.filter(pl.col("device_hash").is_between(first, last))
+    return (found.select(columns) if columns else found).collect()
+
+
+def one_row_a_device(inventory_rows: pl.DataFrame) -> pl.DataFrame:
+    """The Devices of which the inventory says one thing; the same row may stand twice."""
+    in_conflict = _keys_in_conflict(inventory_rows).implode()
+    kept = inventory_rows.filter("keeps_contract", ~pl.col("device_key").is_in(in_conflict))
+    return kept.drop("keeps_contract", "content").unique("device_key")
+
+
+def _keys_in_conflict(inventory_rows: pl.DataFrame) -> pl.Series:
+    """The Devices of which there are two different rows."""
+    repeated = inventory_rows.filter(pl.col("device_key").is_duplicated())
+    contents = repeated.group_by("device_key").agg(pl.col("content").n_unique())
+    return contents.filter(pl.col("content") > 1)["device_key"].sort()

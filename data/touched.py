@@ -1,0 +1,149 @@
+"""Which Devices a build has to judge anew: those of which the extracts say something else than at an earlier build,
+and those of which the verdict may follow from the later instant alone."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from data import duck
+from data.evidence import Parties, parties_of
+from data.marts import Snapshot
+from data.merge import OF_DEVICES, Merged, hashes_of, rows_between
+from data.partials import Partial
+
+# Table of a snapshot -> the name by which `parties_of` asks for it.
+SMALL = {
+    "parties": "party_euis",
+    "cell_contents": "cell_contents",
+    "organisation_certificates": "organisation_certificates",
+}
+
+
+@dataclass
+class Change:
+    """What lies between an earlier snapshot and what a build has merged; the snapshot's `as_at` is not later.
+
+    contents: (cell_no, content) that are judged otherwise now. parties: party_ids of which something else is known.
+    """
+
+    earlier: Snapshot
+    merged: Merged
+    contents: pl.DataFrame
+    parties: list[str]
+    _touched: dict[int, pl.Series] = field(default_factory=dict)
+
+    @property
+    def since(self) -> datetime:
+        return datetime.fromisoformat(self.earlier.manifest["as_at"])
+
+    def touched(self, bucket: int) -> pl.Series:
+        """The hashes of the Devices of a bucket that are to be judged anew."""
+        if bucket not in self._touched:
+            self._touched[bucket] = self._find(bucket)
+        return self._touched[bucket]
+
+    def _find(self, bucket: int) -> pl.Series:
+        hashes = hashes_of(bucket, self.merged.buckets)
+        found = [self._rows_changed(name, *hashes) for name in OF_DEVICES]
+        if self.merged.as_at > self.since:
+            found += [self._spells_begun_or_ended(bucket), self._commissioned_since(bucket), self._not_due(bucket)]
+        if self.contents.height:
+            found.append(self._with_contents(bucket))
+        if self.parties:
+            found.append(self._of_parties(bucket))
+        return pl.concat(found).unique()
+
+    def _rows_changed(self, name: str, first: int, last: int) -> pl.Series:
+        """The Devices of rows that only one of the two has."""
+        keys = set(self.earlier.manifest["partials"])
+        now = {partial.key for partial in self.merged.partials}
+        added = [file for partial in self.merged.partials if partial.key not in keys for file in partial.files(name)]
+        removed = [file for file in self.earlier.evidence_files(name) if file.parent.name not in now]
+        came, went = (rows_between(files, first, last) if files else None for files in (added, removed))
+        if came is None or went is None:
+            found = came if went is None else went
+            return _hashes() if found is None else found["device_hash"].drop_nulls().unique()
+        return pl.concat(_one_sided(came, went.select(came.columns)))["device_hash"].drop_nulls().unique()
+
+    def _spells_begun_or_ended(self, bucket: int) -> pl.Series:
+        since, until = self.since.date(), self.merged.as_at.date()
+        spells = self.merged.rows("spells", bucket, "device_hash", "effective_from", "effective_to")
+        is_between = [(pl.col(day) > since) & (pl.col(day) <= until) for day in ("effective_from", "effective_to")]
+        return spells.filter(pl.any_horizontal(is_between))["device_hash"]
+
+    def _commissioned_since(self, bucket: int) -> pl.Series:
+        rows = self.merged.rows("inventory_rows", bucket, "device_hash", "commissioned_at")
+        return rows.filter(pl.col("commissioned_at") > self.since)["device_hash"].drop_nulls()
+
+    def _not_due(self, bucket: int) -> pl.Series:
+        return self._outcomes(bucket, pl.col("reported") == "not_due")
+
+    def _of_parties(self, bucket: int) -> pl.Series:
+        roles = ("supplier", "network_operator")
+        return self._outcomes(bucket, pl.any_horizontal(pl.col(role).is_in(self.parties) for role in roles))
+
+    def _with_contents(self, bucket: int) -> pl.Series:
+        reads = self.merged.rows("cell_reads", bucket, "device_hash", "content", "read")
+        reads = reads.with_columns(cell_no=(pl.col("read") & 15).cast(pl.UInt8))
+        return reads.join(self.contents, on=["cell_no", "content"], how="semi")["device_hash"]
+
+    def _outcomes(self, bucket: int, condition: pl.Expr) -> pl.Series:
+        [file] = part_of(self.earlier, bucket)
+        return pl.scan_parquet(file, glob=False).filter(condition).select("device_hash").collect().to_series()
+
+
+def part_of(snapshot: Snapshot, bucket: int) -> list[Path]:
+    """The file of the outcomes of a bucket."""
+    return [file for file in snapshot.files("outcomes") if file.name == f"outcomes-{bucket:05d}.parquet"]
+
+
+def change(earlier: Snapshot, merged: Merged, work: Path) -> Change:
+    """What lies between an earlier snapshot and what is merged now."""
+    before, now = _parties_then(earlier, work), parties_of(merged)
+    return Change(earlier, merged, _judged_otherwise(before, now), _known_otherwise(before, now))
+
+
+@dataclass(frozen=True)
+class _Then:
+    connection: duckdb.DuckDBPyConnection
+
+
+def _parties_then(earlier: Snapshot, work: Path) -> Parties:
+    with duck.connect(work) as connection:
+        for table, name in SMALL.items():
+            connection.register("found", earlier.frame(table).to_arrow())
+            connection.execute(f"create table {name} as from found").fetchall()
+        return parties_of(_Then(connection))
+
+
+def _judged_otherwise(before: Parties, now: Parties) -> pl.DataFrame:
+    """cell_no and content of what was found before and is judged otherwise, or is another party's, now."""
+    of_cell = ["cell_no", "content"]
+    judged = [parties.judged.drop("judged_no") for parties in (before, now)]
+    holders = [parties.holders.drop("judged_no") for parties in (before, now)]
+    found = [rows.select(of_cell) for one, other in (judged, holders) for rows in _one_sided(one, other)]
+    return (
+        pl.concat(found).unique().join(before.judged, on=of_cell, how="semi").join(now.judged, on=of_cell, how="semi")
+    )
+
+
+def _known_otherwise(before: Parties, now: Parties) -> list[str]:
+    """The party_ids of which the roles, or whether they are a DCC User, are not what they were."""
+    return pl.concat(_one_sided(before.known, now.known))["party_id"].unique().to_list()
+
+
+def _one_sided(one: pl.DataFrame, other: pl.DataFrame) -> list[pl.DataFrame]:
+    """The rows that only the first has, and those that only the second has."""
+    return [a.join(b, on=a.columns, how="anti", nulls_equal=True) for a, b in ((one, other), (other, one))]
+
+
+def _hashes() -> pl.Series:
+    return pl.Series("device_hash", [], pl.UInt64)
+
+
+def evidence_name(partial: Partial, table: str, file: Path) -> str:
+    """The name below a snapshot's folder of a partial's file."""
+    return f"evidence/{table}/{partial.key}/{file.name}"
