@@ -57,10 +57,10 @@ lint: setup-test
 
 bench: setup-test
 	$(BIN)/python -m tests.browser.get_chromium
-	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/bench.py $(BENCH_OPTIONS)
 
 # Readers of a served dashboard, on this machine only: MARTS=some/marts.
-MARTS ?= build/bench/marts
+MARTS ?= build/bench/marts-estate-1000000
 load: setup-test
 	$(BIN)/python -m tests.load.load --marts $(MARTS)
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from dashboard import access
 from data import keeping, scopes
 from data.marts import in_use, snapshots
 
@@ -72,6 +71,9 @@ def prune_and_tell(marts: Path, keep: int, say: Callable[[str], None], dry_run: 
         would = " would be" if dry_run and fate == keeping.REMOVED else ""
         say(f"snapshot {number}:{would} {fate}")
     if not dry_run:
+        # It imports streamlit, which takes longer than all else that a command needs.
+        from dashboard import access
+
         known = access.settings() if access.is_configured() else None
         scopes.prune((known and known.scopes) or marts / "scopes", snapshots(marts))
 

@@ -1,7 +1,6 @@
 """What a snapshot was built without, said on every page; and what is odd about the set of its files."""
 
 import polars as pl
-import streamlit as st
 
 MOST_NAMED = 5
 
@@ -25,6 +24,9 @@ def banner(manifest: dict) -> str | None:
 
 def show(manifest: dict) -> None:
     """Puts the banner at the top of a page, if there is one to put."""
+    # The command line says the same, and should not wait for streamlit.
+    import streamlit as st
+
     said = banner(manifest)
     if said:
         st.warning(said)

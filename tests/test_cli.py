@@ -4,6 +4,8 @@ import io
 import json
 import re
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -298,3 +300,10 @@ def test_generated_extracts_can_be_built(tmp_path):
     assert (done.status, done.err) == (0, "")
     assert current(marts).manifest["is_demonstration"] is True
     assert "demonstration estate" in pco("status", "--marts", marts).out
+
+
+def test_a_command_does_not_wait_for_what_only_pages_need():
+    """Streamlit and plotly take longer to import than a build with nothing changed."""
+    code = "import sys, dashboard.cli; print([m for m in ('streamlit', 'plotly', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

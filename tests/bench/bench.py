@@ -1,7 +1,7 @@
-"""Times the floor, `pco build` and the same evidence in pandas on the same extracts, each as a process of its own;
-then the pages of the snapshot that was built.
+"""Times the floor, `pco build`, a build after a month came, one after nothing came, `pco export` and the same
+evidence by other means, on the same extracts, each as a process of its own; then looking a Device up, and the pages.
 
-    python tests/bench/bench.py [--devices N] [--runs R] [--no-pandas] [--no-pages]
+    python tests/bench/bench.py [--devices N] [--runs R] [--no-peers] [--no-pages]
 
 Prints a table and writes bench.json. The extracts are made once and kept in build/bench/.
 """
@@ -16,8 +16,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,20 +35,31 @@ PROJECT = BENCH.parent.parent
 PCO = [sys.executable, "-c", "from dashboard.cli import main; main()"]
 LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
 SEED = 1
+# Each is `<name>_peer.py EXTRACTS TO`: the same outcomes, without quarantine, evidence and snapshot.
+PEERS = ("pandas",)
 MIB = 1 << 20
 # What the product promises; both are of medians of whole processes.
 MOST_FLOORS = 6
+MOST_FLOORS_AT_TEN_MILLION = 4
 LEAST_TIMES_PANDAS = 10
 # Of each page: the 95th percentile of filter changes, and the first chart after navigation.
 MOST_REPAINT_MS = 500
 MOST_FIRST_CHART_MS = 3_000
+# Of a full build: a build after a month came. In seconds: one after nothing came, and a Device by its EUI-64.
+MOST_OF_A_BUILD = 0.15
+MOST_UNCHANGED_S = 2
+MOST_LOOKUP_MS = 300
+MOST_MIB = 2_048
+LAST_MONTH = "2021-08"
 # One is enough of what takes ten times as long and spreads by a few per cent.
-PANDAS_RUNS = 1
+PEER_RUNS = 1
+SAMPLES_A_SECOND = 20
 
 
 @dataclass(frozen=True)
 class Run:
-    """One process from start to exit. peak_mib: resident memory at its highest."""
+    """One process from start to exit. peak_mib: memory of the process and its children at its highest, what they
+    share counted once; where the system does not tell that, the resident memory of the largest."""
 
     seconds: float
     cpu_seconds: float
@@ -58,7 +71,7 @@ class Program:
     name: str
     command: list[str]
     runs: int
-    writes: Path | None = None
+    prepare: Callable[[], None] = lambda: None
     measured: list[Run] = field(default_factory=list)
 
     @property
@@ -70,8 +83,7 @@ class Program:
         return max(run.peak_mib for run in self.measured)
 
     def measure(self) -> None:
-        if self.writes:
-            shutil.rmtree(self.writes, ignore_errors=True)
+        self.prepare()
         self.measured.append(timed(self.command))
 
     def result(self) -> dict:
@@ -89,13 +101,16 @@ class Program:
 def timed(command: list[str]) -> Run:
     """Runs a command to its end; raises with what it said when it fails.
 
-    wait4 gives the highest resident memory of the process or of any child that it waited for, whichever is
-    more. None of the programs here starts another.
+    wait4 gives the processor time of the process and of all children that it waited for.
     """
     with tempfile.TemporaryFile("w+") as said:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT)
+        watch = MemoryWatch(process.pid)
+        watch.start()
         _, status, usage = os.wait4(process.pid, 0)
+        watch.over.set()
+        watch.join()
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -103,7 +118,36 @@ def timed(command: list[str]) -> Run:
             sys.exit(f"{' '.join(command)}: exit status {process.returncode}\n{said.read()}")
     # Linux counts ru_maxrss in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / MIB)
+    peak = watch.peak or usage.ru_maxrss * unit
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak / MIB)
+
+
+class MemoryWatch(threading.Thread):
+    """The memory of a process and its descendants, looked at SAMPLES_A_SECOND times a second; peak in bytes."""
+
+    def __init__(self, pid: int):
+        super().__init__(daemon=True)
+        self.pid, self.peak, self.over = pid, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(1 / SAMPLES_A_SECOND):
+            self.peak = max(self.peak, sum(map(proportional_set_size, descendants(self.pid))))
+
+
+def descendants(pid: int) -> list[int]:
+    found = [pid]
+    for process in found:
+        for children in Path(f"/proc/{process}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, children.read_text().split())
+    return found
+
+
+def proportional_set_size(pid: int) -> int:
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+    return 0
 
 
 # -- extracts -------------------------------------------------------------------------------------------
@@ -157,12 +201,52 @@ def size_of(extracts: Path) -> dict:
 # -- measuring ------------------------------------------------------------------------------------------
 
 
-def programs(home: Path, extracts: Path, runs: int, with_pandas: bool) -> list[Program]:
-    marts = home / "marts"
-    floor = Program("floor", [sys.executable, str(BENCH / "floor.py"), str(extracts)], runs)
-    build = Program("build", [*PCO, "build", "--extracts", str(extracts), "--marts", str(marts)], runs, marts)
-    peer = [sys.executable, str(BENCH / "pandas_peer.py"), str(extracts), str(home / "pandas.parquet")]
-    return [floor, build, *([Program("pandas", peer, PANDAS_RUNS)] if with_pandas else [])]
+def programs(home: Path, extracts: Path, runs: int, peers: list[str]) -> list[Program]:
+    marts, exported = home / f"marts-{extracts.name}", home / "outcomes.parquet"
+    growing = Growing(home / "growing", extracts)
+    return [
+        Program("floor", [sys.executable, str(BENCH / "floor.py"), str(extracts)], runs),
+        Program("build", built(extracts, marts), runs, lambda: shutil.rmtree(marts, ignore_errors=True)),
+        Program("a month more", built(growing.extracts, growing.marts), runs, growing.month_comes),
+        Program("nothing new", built(growing.extracts, growing.marts), runs),
+        Program("export", [*PCO, "export", "outcomes", "--marts", str(marts), "--to", str(exported)], 1),
+        *(
+            Program(
+                peer,
+                [sys.executable, str(BENCH / f"{peer}_peer.py"), str(extracts), str(home / f"{peer}.parquet")],
+                PEER_RUNS,
+            )
+            for peer in peers
+        ),
+    ]
+
+
+def built(extracts: Path, marts: Path) -> list[str]:
+    return [*PCO, "build", "--extracts", str(extracts), "--marts", str(marts)]
+
+
+class Growing:
+    """The extracts without their last month, built; then the month comes. Files are second names of the same bytes."""
+
+    def __init__(self, home: Path, whole: Path):
+        self.home, self.whole = home, whole
+        self.extracts, self.marts, self.before = home / "extracts", home / "marts", home / "marts-before"
+
+    def month_comes(self) -> None:
+        files = [file.relative_to(self.whole) for file in self.whole.rglob("*") if file.is_file()]
+        if not self.before.exists():
+            shutil.rmtree(self.home, ignore_errors=True)
+            self._link([file for file in files if LAST_MONTH not in str(file)])
+            timed(built(self.extracts, self.before))
+            self._link([file for file in files if LAST_MONTH in str(file)])
+        shutil.rmtree(self.marts, ignore_errors=True)
+        # Nothing that is published is ever written to, so second names will do.
+        shutil.copytree(self.before, self.marts, copy_function=os.link)
+
+    def _link(self, files: list[Path]) -> None:
+        for file in files:
+            (self.extracts / file).parent.mkdir(parents=True, exist_ok=True)
+            os.link(self.whole / file, self.extracts / file)
 
 
 def in_turns(programs: list[Program]) -> Iterator[Program]:
@@ -185,9 +269,10 @@ def measure(programs: list[Program], console: Console) -> None:
 def ratios(programs: list[Program]) -> dict[str, float]:
     seconds = {program.name: program.seconds for program in programs}
     found = {"build_to_floor": seconds["build"] / seconds["floor"]}
-    if "pandas" in seconds:
-        found["pandas_to_build"] = seconds["pandas"] / seconds["build"]
-    return {name: round(ratio, 2) for name, ratio in found.items()}
+    found["a_month_more_to_build"] = seconds["a month more"] / seconds["build"]
+    for peer in seconds.keys() & set(PEERS):
+        found[f"{peer}_to_build"] = seconds[peer] / seconds["build"]
+    return {name: round(ratio, 3) for name, ratio in found.items()}
 
 
 # -- reporting ------------------------------------------------------------------------------------------
@@ -225,11 +310,20 @@ def table(programs: list[Program], devices: int, rows: int) -> Table:
     return shown
 
 
-def promises(found: dict[str, float]) -> Iterator[str]:
-    yield promise(f"Build at most {MOST_FLOORS} times the floor", found["build_to_floor"], most=MOST_FLOORS)
+def promises(result: dict) -> Iterator[str]:
+    found, programs = result["ratios"], result["programs"]
+    floors = MOST_FLOORS_AT_TEN_MILLION if result["devices"] >= 10_000_000 else MOST_FLOORS
+    yield promise(f"Build at most {floors} times the floor", found["build_to_floor"], most=floors)
+    yield promise(f"Build in at most {MOST_MIB} MiB", programs["build"]["peak_mib"], most=MOST_MIB)
+    said = f"A month more in at most {MOST_OF_A_BUILD} of a full build"
+    yield promise(said, found["a_month_more_to_build"], most=MOST_OF_A_BUILD)
+    unchanged = programs["nothing new"]["median_seconds"]
+    yield promise(f"Nothing new in at most {MOST_UNCHANGED_S} s", unchanged, most=MOST_UNCHANGED_S)
     if "pandas_to_build" in found:
         said = f"Build at least {LEAST_TIMES_PANDAS} times faster than pandas"
         yield promise(said, found["pandas_to_build"], least=LEAST_TIMES_PANDAS)
+    said = f"A Device by its EUI-64 in at most {MOST_LOOKUP_MS} ms, 95th percentile"
+    yield promise(said, result["lookup"]["p95_ms"], most=MOST_LOOKUP_MS)
 
 
 def promises_of_pages(pages: dict[str, dict]) -> Iterator[str]:
@@ -241,7 +335,7 @@ def promises_of_pages(pages: dict[str, dict]) -> Iterator[str]:
 
 
 def promise(said: str, ratio: float, most: float = math.inf, least: float = 0) -> str:
-    return f"{said}: {ratio:.1f} ({'kept' if least <= ratio <= most else 'NOT kept'})"
+    return f"{said}: {ratio:.3g} ({'kept' if least <= ratio <= most else 'NOT kept'})"
 
 
 def report(console: Console, result: dict, programs: list[Program]) -> None:
@@ -252,12 +346,20 @@ def report(console: Console, result: dict, programs: list[Program]) -> None:
         f"{made['devices_per_second_per_core']:,} Devices/s a core, {made['peak_mib']:.0f} MiB "
         f"(made {made['made_at']})"
     )
-    for line in [*promises(result["ratios"]), *promises_of_pages(result.get("pages", {}))]:
+    for line in [*promises(result), *promises_of_pages(result.get("pages", {}))]:
         console.print(line)
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def lookup_of(marts: Path) -> dict:
+    """What lookup.py measures, in a process of its own."""
+    ran = subprocess.run(
+        [sys.executable, str(BENCH / "lookup.py"), str(marts)], cwd=PROJECT, stdout=subprocess.PIPE, check=True
+    )
+    return json.loads(ran.stdout)
 
 
 def pages_of(marts: Path) -> dict[str, dict]:
@@ -271,8 +373,8 @@ def pages_of(marts: Path) -> dict[str, dict]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=1_000_000)
-    parser.add_argument("--runs", type=int, default=3, help="of the floor and of the build; pandas runs once")
-    parser.add_argument("--no-pandas", action="store_true")
+    parser.add_argument("--runs", type=int, default=3, help="of the floor and of builds; peers run once")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--no-pages", action="store_true", help="do not open the pages in a browser")
     parser.add_argument("--home", type=Path, default=PROJECT / "build" / "bench", help="where extracts are kept")
     parser.add_argument("--json", type=Path, default=PROJECT / "bench.json")
@@ -286,16 +388,17 @@ def main() -> None:
     result = {"date": now(), "machine": machine(), "devices": given.devices}
     console.print(f"Extracts of {given.devices:,} Devices in {home}")
     extracts, made = estate(home, given.devices)
-    measured = programs(home, extracts, given.runs, not given.no_pandas)
+    measured = programs(home, extracts, given.runs, given.peers)
     measure(measured, console)
     result |= {
         "extracts": size_of(extracts),
         "generate": made,
         "programs": {program.name: program.result() for program in measured},
         "ratios": ratios(measured),
+        "lookup": lookup_of(home / f"marts-{extracts.name}"),
     }
     if not given.no_pages:
-        result["pages"] = pages_of(home / "marts")
+        result["pages"] = pages_of(home / f"marts-{extracts.name}")
     given.json.write_text(json.dumps(result, indent=1) + "\n")
     report(console, result, measured)
     console.print(f"Written to {given.json}")
