@@ -14,15 +14,17 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
     @app.command()
     def ingest(
         messages: Annotated[Path, typer.Option(help="Folder with message logs: .ndjson, also .gz and .zst.")],
-        out: Annotated[Path, typer.Option(help="Extracts folder; others in it than the two made here stay.")],
+        out: Annotated[Path, typer.Option(help="Extracts folder; others in it than those made here stay.")],
         workers: Annotated[
             int | None, typer.Option(min=1, help="Processes that decode; as many as there are processors by default.")
         ] = None,
     ) -> None:
         """Makes the extracts service_responses and credential_reads from logs of DUIS and GBCS messages.
 
-        A log that was read before is not read again. Lines that break a rule are left out, counted, and listed in
-        OUT/ingested/quarantine.jsonl. Signatures are not verified.
+        The messages themselves are kept as the extract messages, for the Device page; no verdict rests on it. A log
+        that was read before is not read again, unless by an earlier version. Lines that break a rule are left out,
+        counted, and listed in OUT/ingested/quarantine.jsonl; of a read that says two things of one role, only that
+        role is left out. Signatures are not verified.
         """
         # Parsers of XML and certificates take a tenth of a second to import, which no other command should wait for.
         from data.messages.ingest import ingest as ingest_messages
@@ -32,7 +34,7 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
         say(f"{made.decoded:,} new of {made.files:,} logs, {made.lines:,} messages in all")
         say(
             f"{made.service_responses:,} rows of service_responses and {made.credential_reads:,} of credential_reads "
-            f"are in {out}"
+            f"are in {out}, with {made.messages:,} messages as they came"
         )
         for rule, lines in made.quarantined.items():
             say(f"quarantined: {lines:,} lines break {rule}")

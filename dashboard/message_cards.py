@@ -41,7 +41,7 @@ def _message(number: int, event: dict) -> None:
     with st.expander(heading(event), key=f"message-{number}", on_change="rerun") as more:
         if not more.open:
             return
-        st.table(_shown(words_messages.told(event["message"])))
+        st.table(_shown(_request(event) + words_messages.told(event["message"])))
         octets = words_messages.raw(event["message"])
         if octets:
             st.markdown("**The whole GBCS message, as hex**")
@@ -49,6 +49,15 @@ def _message(number: int, event: dict) -> None:
         if event["message"].lstrip().startswith("<"):
             st.markdown("**The DUIS message, as it came**")
             st.code(event["message"], language=None, wrap_lines=True)
+
+
+def _request(event: dict) -> list[Line]:
+    """Which Request a GBCS message belongs to; DUIS XML says it itself."""
+    if not event["request_id"] or event["message"].lstrip().startswith("<"):
+        return []
+    return [
+        Line("RequestID", "the Request that this belongs to: who asked, of which Device, number", event["request_id"])
+    ]
 
 
 def heading(event: dict) -> str:

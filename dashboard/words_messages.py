@@ -236,7 +236,7 @@ def _content(message: gbcs.Message) -> list[Line]:
             when = f", at {_generalized(at)}" if at else ", at once"
             return [Line("Asks for", f"{len(cells)} cells to be replaced{when}: {'; '.join(map(cell, cells))}", whole)]
         case gbcs.AskForCells(roles):
-            return [Line("Asks for", "the cells of " + ", ".join(party(status.ROLE_NAMES[r]) for r in roles), whole)]
+            return [Line("Asks for", "the cells of " + ", ".join(party(status.role_name(r)) for r in roles), whole)]
         case gbcs.AskForKey(usage):
             return [Line("Asks for", f"the Device's key for {USAGES[usage]}", whole)]
         case gbcs.UpdateDeviceKey(certificate):
@@ -272,7 +272,10 @@ def _replaced(one: gbcs.CellOutcome) -> str:
 
 
 def _role(role: gbcs.RoleCells, octets: bytes) -> list[Line]:
-    name = party(status.ROLE_NAMES[role.role])
+    name = party(status.role_name(role.role))
+    if role.is_at_odds:
+        says = "a success without cells, or a failure with some: which is right cannot be told, so neither is taken"
+        return [Line(f"Cells of {name}", says, spaced(octets))]
     if role.status:
         code = status.STATUS_NAMES.get(role.status, "a status that is not known here")
         return [Line(f"Cells of {name}", f"not read: {code} ({role.status})", spaced(octets))]
@@ -290,7 +293,7 @@ def _role(role: gbcs.RoleCells, octets: bytes) -> list[Line]:
 
 def cell(one: gbcs.Cell) -> str:
     top_up = ", for prepayment top-up" if one.cell_usage else ""
-    return f"{party(status.ROLE_NAMES[one.role])}, {USAGES[one.key_usage]}{top_up}"
+    return f"{party(status.role_name(one.role))}, {USAGES[one.key_usage]}{top_up}"
 
 
 def party(role: str) -> str:

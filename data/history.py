@@ -21,6 +21,16 @@ from data.merge import OF_DEVICES, one_row_a_device
 from data.reduction import duis_form
 from data.watchdog import interrupted_after
 
+MESSAGES = "messages"
+# Few snapshots have messages.
+NO_MESSAGES = {
+    "at": pl.Datetime("us"),
+    "kind": pl.String,
+    "srv": pl.String,
+    "request_id": pl.String,
+    "is_packed": pl.Boolean,
+    "octets": pl.Binary,
+}
 # Most Devices that are named when a part of an EUI-64 is looked up.
 MOST_FOUND = 10
 
@@ -39,7 +49,8 @@ class History:
     outcome_no, response_code, execution_status. dsp_checks: checked_at, step_no. cell_reads: read_at, cell_no,
     content, status_code, subject_unique_id, key_identifier, is_own_key (a read of the Device's own key). spells:
     supplier_id, effective_from, effective_to. own_certificates: cell_no, content of each certificate of its own keys
-    in use. incidents: incident_id, raised_at, closed_at, resolution. parties: the snapshot's table.
+    in use. incidents: incident_id, raised_at, closed_at, resolution. messages: at, kind, srv, request_id, message (a
+    GBCS message as hex, or DUIS XML); no verdict rests on them. parties: the snapshot's table.
     """
 
     key: int
@@ -53,6 +64,7 @@ class History:
     spells: pl.DataFrame
     own_certificates: pl.DataFrame
     incidents: pl.DataFrame
+    messages: pl.DataFrame
     parties: pl.DataFrame
 
     @property
@@ -91,6 +103,7 @@ def history(snapshot: Snapshot, key: int) -> History:
         _load(connection, snapshot, key, kept)
         frames = {name: _frame(connection, name) for name in ("attempts", "dsp_checks", "incidents")}
         frames["cell_reads"] = _frame(connection, "cell_reads", eui=duis_form(key))
+        frames["messages"] = _frame(connection, "messages", as_at=as_at)
         return History(
             key=key,
             as_at=as_at,
@@ -134,12 +147,14 @@ def _hash(connection: duckdb.DuckDBPyConnection, key: int) -> int:
 def _rows(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:
     """The rows of every reduction about one Device."""
     query = duck.sql("one_devices_rows")
-    return {
-        name: connection.sql(
-            query, params={"files": _small(snapshot, f"evidence/{name}"), "device_hash": device_hash}
-        ).pl()
-        for name in OF_DEVICES
-    }
+
+    def of_device(name: str) -> pl.DataFrame:
+        files = _small(snapshot, f"evidence/{name}")
+        if name == MESSAGES and not files:
+            return pl.DataFrame(schema=NO_MESSAGES)
+        return connection.sql(query, params={"files": files, "device_hash": device_hash}).pl()
+
+    return {name: of_device(name) for name in OF_DEVICES}
 
 
 def _load(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, key: int, kept: dict[str, pl.DataFrame]) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 from data import duck
 from data.evidence import Parties, parties_of
 from data.marts import Snapshot
-from data.merge import OF_DEVICES, Merged, hashes_of, rows_between
+from data.merge import WEIGHED, Merged, hashes_of, rows_between
 from data.partials import Partial
 
 # Table of a snapshot -> the name by which `parties_of` asks for it.
@@ -47,7 +47,7 @@ class Change:
 
     def _find(self, bucket: int) -> pl.Series:
         hashes = hashes_of(bucket, self.merged.buckets)
-        found = [self._rows_changed(name, *hashes) for name in OF_DEVICES]
+        found = [self._rows_changed(name, *hashes) for name in WEIGHED]
         if self.merged.as_at > self.since:
             found += [self._spells_begun_or_ended(bucket), self._commissioned_since(bucket), self._not_due(bucket)]
         if self.contents.height:

@@ -119,6 +119,11 @@ def incident(number=1, **changes):
     return {**usual, "closed_at": None, "resolution": None, **changes}
 
 
+def message(number=1, **changes):
+    usual = {"device_id": eui(number), "at": march(5), "kind": "Request", "srv": "8.2", "request_id": None}
+    return {**usual, "message": "<a/>", **changes}
+
+
 ROW = {
     "devices": device,
     "service_responses": response,
@@ -128,6 +133,11 @@ ROW = {
     "certificates": certificate,
     "parties": party,
     "incidents": incident,
+    "messages": message,
+}
+# The contract's extracts, and the one that only `pco ingest` writes: verdicts, and so the oracle, know nothing of it.
+SCHEMAS = estates.SCHEMAS | {
+    "messages": pa.schema([("at", pa.timestamp("us")), *((name, pa.string()) for name in message() if name != "at")])
 }
 
 
@@ -151,7 +161,7 @@ def secure_devices(numbers=(1, 2, 3)):
 
 def table_of(extract, rows, **types):
     """The rows as Arrow in the contract's types, but for the columns whose type is given."""
-    schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in estates.SCHEMAS[extract]])
+    schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in SCHEMAS[extract]])
     return pa.Table.from_pylist(rows, schema=schema)
 
 

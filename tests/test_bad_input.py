@@ -126,6 +126,14 @@ BREAKS = {
         "device_id_is_well_formed": {"device_id": NO_EUI},
         "raised_at_is_present": {"raised_at": None},
     },
+    "messages": {
+        "device_id_is_present": {"device_id": None},
+        "device_id_is_well_formed": {"device_id": NO_EUI},
+        "at_is_present": {"at": None},
+        "kind_is_present": {"kind": None},
+        "message_is_present": {"message": None},
+        "message_is_not_too_long": {"message": "<" + "\N{POUND SIGN}" * 32_768},
+    },
 }
 EACH_RULE = [(extract, rule) for extract, rules in BREAKS.items() for rule in rules]
 
@@ -852,3 +860,21 @@ def test_a_malformed_copy_leaves_the_good_row_as_it_was(tmp_path):
     add_file(folders, "credential_reads", "copy.parquet", [builds.read(subject_unique_id="nobody", read_at=march(21))])
     pco_build(folders)
     assert outcomes(folders) == expected_outcomes(extracts)
+
+
+@pytest.mark.parametrize("name", ["back\\sl*ash", "a\\[b]", "q\\?x"])
+def test_a_backslash_beside_a_wildcard_is_refused_in_a_line(tmp_path, name):
+    folders = builds.folders(tmp_path / name)
+    for command in (
+        ["build", "--extracts", folders.extracts],
+        ["status"],
+        ["export", "rates", "--to", tmp_path / "x.csv"],
+    ):
+        done = pco(*command, "--marts", folders.marts)
+        assert (done.status, len(done.problems)) == (2, 1)
+        assert "has a backslash and one of [ * ? in its path" in done.err
+    file = builds.folders(tmp_path).extracts / "devices" / f"{name}.parquet"
+    shutil.copy(file.with_name("part-0.parquet"), file)
+    done = pco_build(builds.Folders(tmp_path / "extracts", tmp_path / "marts"))
+    assert (done.status, len(done.problems)) == (3, 1)
+    assert done.problems[0].startswith(f"pco: devices/{name}.parquet: has a backslash")

@@ -259,6 +259,7 @@ def test_status_for_programs_tells_all_of_it(folders):
         "certificates": 5,
         "parties": 4,
         "incidents": 0,
+        "messages": 0,
     }
     assert {name: extract["quarantined"] for name, extract in told["extracts"].items() if extract["quarantined"]} == {
         "dsp_checks": 1

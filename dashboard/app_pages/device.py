@@ -5,7 +5,7 @@ import streamlit as st
 
 from analysis.device import device
 from analysis.device_timeline import events, lanes
-from dashboard import cards, charts_device, filters, words_device
+from dashboard import cards, charts_device, filters, message_cards, words_device
 from dashboard.device_search import searched
 
 st.title("Device")
@@ -61,3 +61,5 @@ for name, (title, how) in words_device.EVIDENCE.items():
     if name == "incidents" and rows.is_empty():
         continue
     tabled(name.replace("_", "-"), f"{title}: {rows.height:,}", rows, how)
+if not one.history.messages.is_empty():
+    message_cards.messages(view, one.history.messages)

@@ -34,6 +34,7 @@ WITH_PAYLOAD = {"PreCommand", "LocalCommand", "CINMessage", "DSPScheduledMessage
 
 _EUI = "[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){7}"
 _REQUEST_ID = re.compile(f"({_EUI}):({_EUI}):(0|[1-9][0-9]{{0,19}})", re.ASCII)
+_ONE_EUI = re.compile(_EUI, re.ASCII)
 _CODE = re.compile("[IEW][0-9]{1,6}", re.ASCII)
 _ALERT_CODE = re.compile("[0-9A-Fa-f]{4}", re.ASCII)
 _DCC_ALERT_CODE = re.compile("[A-Z]{1,2}[0-9]{1,3}", re.ASCII)
@@ -77,12 +78,14 @@ class DeviceAlert:
     code: int | None  # AlertCode of the body
     payload: bytes | None
     request_id: RequestID | None = None  # of a future-dated Command's alert, where it is given
+    response_code: str | None = None  # ResponseCode of the header
 
 
 @dataclass(frozen=True, slots=True)
 class DCCAlert:
     at: datetime
     code: str | None
+    device: int | None = None  # the one Device that its body names
 
 
 def parse(xml: bytes) -> Request | Response | DeviceAlert | DCCAlert:
@@ -184,18 +187,18 @@ def _response(root: etree._Element) -> Response | DeviceAlert | DCCAlert:
     message = _service(body)
     name = _name(message)
     if name == "DCCAlertMessage":
-        return DCCAlert(at, _dcc_alert_code(message))
+        return DCCAlert(at, _dcc_alert_code(message), _device_in(message))
     fields = _children(message)
     if name == "DeviceAlertMessage":
         payload = _base64(_text(fields, "GBCSPayload"))
-        return DeviceAlert(_device_of(header), at, _alert_code(_text(fields, "AlertCode")), payload, request_id)
+        return DeviceAlert(_device_of(header), at, _alert_code(_text(fields, "AlertCode")), payload, request_id, code)
     if name not in ("ResponseMessage", "SMETS1ResponseMessage"):
         raise Malformed("body_is_known", str(name)[:60])
     if name == "ResponseMessage" and "FutureDatedDeviceAlertMessage" in fields:
         alert = _children(_only(fields, "FutureDatedDeviceAlertMessage"))
         payload = _base64(_text(alert, "GBCSPayload"))
         code_of_alert = _alert_code(_text(alert, "FutureDatedAlertCode"))
-        return DeviceAlert(_device_of(header), at, code_of_alert, payload, request_id)
+        return DeviceAlert(_device_of(header), at, code_of_alert, payload, request_id, code)
     if request_id is None:
         raise Malformed("response_has_a_request_id")
     if name == "SMETS1ResponseMessage":
@@ -223,6 +226,13 @@ def _device_of(header: dict[str, list]) -> int | None:
     return _request_id(_text(header, "ResponseID")).originator if "ResponseID" in header else None
 
 
+def _device_in(message: etree._Element) -> int | None:
+    """The Device that a DCC Alert is about, where it names one and no other."""
+    named = {(found.text or "").strip(" \t\r\n") for found in message.iter(GATEWAY + "DeviceID")}
+    euis = {int(text.replace("-", ""), 16) for text in named if _ONE_EUI.fullmatch(text)}
+    return euis.pop() if len(euis) == 1 == len(named) else None
+
+
 def _dcc_alert_code(message: etree._Element) -> str:
     code = _text(_children(message), "DCCAlertCode")
     if not _DCC_ALERT_CODE.fullmatch(code):
@@ -240,9 +250,9 @@ def _children(element: etree._Element) -> dict[str, list]:
     """Name of each child of the gateway's namespace -> those of that name."""
     found: dict[str, list] = {}
     for child in element:
-        name = _name(child)
-        if name is not None:
-            found.setdefault(name, []).append(child)
+        tag = child.tag
+        if type(tag) is str and tag.startswith(GATEWAY):
+            found.setdefault(tag[len(GATEWAY) :], []).append(child)
     return found
 
 

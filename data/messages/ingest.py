@@ -1,12 +1,14 @@
-"""`pco ingest`: message logs to the extracts `service_responses` and `credential_reads`.
+"""`pco ingest`: message logs to the extracts `service_responses` and `credential_reads`, and the messages themselves.
 
 Each log is decoded once, to `OUT/ingested/decoded/`, where its digest stands for it; the extracts are then put
-together from all that were ever decoded there, so a log that comes later gives what one run over all would.
+together from all that were ever decoded there, so a log that comes later gives what one run over all would. A log that
+another decoder than today's has read is read anew; if it is gone, nothing is made.
 `OUT/ingested/quarantine.jsonl` has a line for each line of a log that breaks a rule: file, line, rule. `pco build`
 ignores the folder, and says so.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +17,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +31,9 @@ from data.messages.logs import Block
 
 Progress = Callable[[str, int, int], None]
 
-EXTRACTS = ("service_responses", "credential_reads")
+EXTRACTS = tuple(join.SCHEMAS)
+# What decides what a log is decoded to, below `data/`.
+DECODER = (*(f"messages/{name}.py" for name in ("duis", "gbcs", "lines", "logs", "status")), "reference/cells.csv")
 # Beside the extracts: what is decoded, and which lines are quarantined.
 KEPT = "ingested"
 # Blocks on the way to each worker process: enough that none waits, few enough to hold.
@@ -44,6 +50,7 @@ class Ingested:
     lines: int
     service_responses: int
     credential_reads: int
+    messages: int  # kept as they came, each by its Device
     quarantined: dict[str, int] = field(default_factory=dict)  # lines by rule
 
 
@@ -61,10 +68,10 @@ def ingest(
     progress: Progress = lambda stage, done, total: None,
     workers: int | None = None,
 ) -> Ingested:
-    """Reads every log below `messages` not read before, writes the two extracts of all of them to `out`.
+    """Reads every log below `messages` not read before, writes the extracts of all of them to `out`.
 
     workers: how many processes decode; as many as there are processors unless told. Raises `InputRefused` when there is
-    no log, or `out` has extracts of another origin, which would be lost.
+    no log, or `out` has extracts of another origin, which would be lost, or a log that is to be read anew is gone.
     """
     if not messages.is_dir():
         raise InputRefused([f"{messages}: no such folder"])
@@ -77,6 +84,7 @@ def ingest(
         state.clean()
         known, grown = state.identify(found, messages, progress)
         todo = [log for log in known if not state.is_done(log.digest)]
+        state.refuse_lost({log.digest for log in known} | grown, messages)
         _decode(todo, state, progress, workers or os.cpu_count() or 1)
         state.forget(grown)
         return _publish(state, out, len(todo), progress)
@@ -158,6 +166,7 @@ class _Decoded:
         self._bad.replace(bad)
         (self._state.work / "sorted.parquet").replace(rows)
         told = {"path": str(self._log.path), "name": self._log.name, "size": self._log.size, "lines": self._lines}
+        told["decoder"] = decoder()
         _write_whole(note, json.dumps(told))
 
     def _open(self) -> None:
@@ -203,11 +212,24 @@ class _State:
         return tuple(self.decoded / f"{digest}{ending}" for ending in (".parquet", ".bad.parquet", ".json"))
 
     def is_done(self, digest: str) -> bool:
-        return self.files(digest)[2].exists()
+        """Whether the log was read, by today's decoder."""
+        note = self.files(digest)[2]
+        return note.exists() and json.loads(note.read_text()).get("decoder") == decoder()
 
     def logs(self) -> dict[str, dict]:
         """Digest -> path, name, size and lines of each log that is done."""
         return {note.stem: json.loads(note.read_text()) for note in sorted(self.decoded.glob("*.json"))}
+
+    def refuse_lost(self, there: set[str], below: Path) -> None:
+        """A log that another decoder has read must be there to be read anew."""
+        lost = [
+            f"{told['name']}: was read by another version of the decoder and is no longer below {below}: put it back, "
+            "or choose another folder for --out"
+            for digest, told in self.logs().items()
+            if digest not in there and told.get("decoder") != decoder()
+        ]
+        if lost:
+            raise InputRefused(lost)
 
     def identify(self, found: list[Path], below: Path, progress: Progress) -> tuple[list[Log], set[str]]:
         """The logs found, one of a digest, and the digests of done ones that have since grown at their end."""
@@ -246,7 +268,7 @@ def _publish(state: _State, out: Path, decoded: int, progress: Progress) -> Inge
     """Makes the extracts of every log that is done, unless they are made of just those."""
     done = state.logs()
     made = state.made_of()
-    if made is None or made["of"] != sorted(done) or not all((out / name).is_dir() for name in EXTRACTS):
+    if made is None or made["of"] != _made_of(done) or not all((out / name).is_dir() for name in EXTRACTS):
         made = _make(state, out, done, progress)
     shutil.rmtree(state.work, ignore_errors=True)
     return Ingested(
@@ -271,9 +293,33 @@ def _make(state: _State, out: Path, done: dict[str, dict], progress: Progress) -
         shutil.rmtree(out / extract, ignore_errors=True)
         (fresh / extract).replace(out / extract)
     (state.work / "quarantine.jsonl").replace(state.folder / "quarantine.jsonl")
-    made = {"of": sorted(done), "rows": rows, "quarantined": quarantined}
+    made = {"of": _made_of(done), "rows": rows, "quarantined": quarantined}
     state.mark(made)
     return made
+
+
+def _made_of(done: dict[str, dict]) -> list[str]:
+    """What the extracts hang on: the logs, the decoder, and how they are put together."""
+    return [decoder(), _digest_of("messages/join.py", *_queries()), *sorted(done)]
+
+
+@cache
+def decoder() -> str:
+    """A digest of all of this project that decides what a log is decoded to."""
+    return _digest_of(*DECODER)
+
+
+def _queries() -> list[str]:
+    names = sorted(source.name for source in (files("data") / "messages").iterdir())
+    return [f"messages/{name}" for name in names if name.endswith(".sql")]
+
+
+@cache
+def _digest_of(*names: str) -> str:
+    found = hashlib.sha256()
+    for name in names:
+        found.update(name.encode() + b"\0" + (files("data") / name).read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def _write_quarantine(state: _State, done: dict[str, dict], together: Path) -> dict[str, int]:

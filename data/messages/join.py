@@ -6,7 +6,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,7 +18,10 @@ ROWS_AT_ONCE = 100_000
 MEMORY = "1GB"
 PLACES = 1 << 32
 TABLES = ("asked", "answered", "final", "commanded", "alerted", "read_cells")
-MONTH_OF = {"service_responses": "sent_at", "credential_reads": "read_at"}
+MONTH_OF = {"service_responses": "sent_at", "credential_reads": "read_at", "messages": "at"}
+# Of a message kept as it came: few at a time, and no longer than its contract takes (as hex, two to an octet).
+MESSAGES, MESSAGES_A_BATCH, MOST_OCTETS = "messages", 5_000, 32_768
+COMPRESSION = {MESSAGES: "zstd"}
 _TEXT, _TIME = pa.string(), pa.timestamp("us")
 SCHEMAS = {
     "service_responses": pa.schema(
@@ -48,6 +50,16 @@ SCHEMAS = {
             "subject_key_identifier": _TEXT,
         }
     ),
+    MESSAGES: pa.schema(
+        {
+            "device_id": _TEXT,
+            "at": _TIME,
+            "kind": _TEXT,
+            "srv": _TEXT,
+            "request_id": _TEXT,
+            "message": _TEXT,
+        }
+    ),
 }
 QUARANTINED = pa.schema({"log": _TEXT, "line": pa.int64(), "rule": _TEXT})
 _PAIRS = " || '-' || ".join(f"substring(format('{{:016X}}', eui), {at}, 2)" for at in range(1, 17, 2))
@@ -67,8 +79,10 @@ def put_together(
         for part in range(parts if total else 0):
             span = {"low": PLACES * part // parts, "high": PLACES * (part + 1) // parts}
             _load(connection, decoded, span)
+            files = {"files": [literal_path(path) for path in decoded], "most": MOST_OCTETS, **span}
             for extract in SCHEMAS:
-                rows[extract] += _write(connection, extract, out / extract, f"part-{part:05}.parquet")
+                values, at_once = ({}, ROWS_AT_ONCE) if extract != MESSAGES else (files, MESSAGES_A_BATCH)
+                rows[extract] += _write(connection, extract, values, at_once, out / extract, f"part-{part:05}.parquet")
             for batch in connection.sql(_sql("quarantined")).to_arrow_reader(ROWS_AT_ONCE):
                 quarantine.write_batch(batch.cast(QUARANTINED))
             progress(part + 1, parts)
@@ -108,7 +122,7 @@ def _load(connection: duckdb.DuckDBPyConnection, decoded: list[Path], span: dict
     for table in ("message", *TABLES):
         connection.execute(f"drop table if exists {table}")
     connection.execute(
-        "create temp table message as select * exclude (path, payload), parse_filename(path, true) as log "
+        "create temp table message as select * exclude (path, octets), parse_filename(path, true) as log "
         "from read_parquet($files, filename = 'path') where place >= $low and place < $high",
         {"files": [literal_path(path) for path in decoded], **span},
     )
@@ -116,18 +130,21 @@ def _load(connection: duckdb.DuckDBPyConnection, decoded: list[Path], span: dict
         connection.execute(f"create temp table {table} as {_sql(table)}")
 
 
-def _write(connection: duckdb.DuckDBPyConnection, extract: str, folder: Path, name: str) -> int:
+def _write(
+    connection: duckdb.DuckDBPyConnection, extract: str, values: dict, at_once: int, folder: Path, name: str
+) -> int:
+    """Writes a file a month, and returns how many rows there are."""
     rows, month, writer = 0, None, None
     schema = SCHEMAS[extract]
     try:
-        for batch in connection.sql(_sql(extract)).to_arrow_reader(ROWS_AT_ONCE):
+        for batch in connection.sql(_sql(extract), params=values).to_arrow_reader(at_once):
             for its_month, of_month in _by_month(batch.cast(schema), MONTH_OF[extract]):
                 if its_month != month:
                     if writer:
                         writer.close()
                     month, path = its_month, folder / f"month={its_month}" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    writer = pq.ParquetWriter(path, schema)
+                    writer = pq.ParquetWriter(path, schema, compression=COMPRESSION.get(extract, "snappy"))
                 writer.write_batch(of_month)
             rows += batch.num_rows
     finally:
@@ -158,15 +175,3 @@ def bad_lines(
     )
     for batch in rows.to_arrow_reader(ROWS_AT_ONCE):
         yield from zip(batch["line"].to_pylist(), batch["rule"].to_pylist(), strict=True)
-
-
-def messages_of(kept: Path, device: int, place: int) -> pl.DataFrame:
-    """The GBCS messages to and from a Device, of the logs decoded below `kept` (`OUT/ingested`), by time.
-
-    at (naive UTC), kind (Request, Response, Alert), srv, request_id (DUIS form), message (hex).
-    """
-    decoded = [literal_path(path) for path in sorted((kept / "decoded").glob("*.parquet")) if ".bad." not in path.name]
-    with connect(kept) as connection:
-        return connection.sql(
-            _sql("messages_of_a_device"), params={"files": decoded, "device": device, "place": place}
-        ).pl()

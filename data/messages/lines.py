@@ -11,7 +11,7 @@ from data.messages import duis, gbcs, status
 from data.messages.gbcs import Malformed, Message
 from data.messages.logs import MOST_LINE_BYTES, Block
 
-REQUEST, RESPONSE, ALERT = 1, 2, 3
+REQUEST, RESPONSE, ALERT, OTHER_ALERT, DCC_ALERT = 1, 2, 3, 4, 5
 CELL = pa.struct(
     {
         "remote_party_role": pa.string(),
@@ -21,10 +21,11 @@ CELL = pa.struct(
         "subject_key_identifier": pa.uint64(),
     }
 )
-# A row a message that matters. device, originator, counter: the RequestID; of an alert the Device, whom it is for, and
-# the counter of the Command. party and gbcs_counter: of the GBCS Command or Response, whose the Command is. same: a
-# hash of what two copies of one message share. payload: the GBCS message. place: a hash of the Device, by which rows
-# are grouped.
+# A row a message of a Device. device, originator, counter: the RequestID; of an alert that brings an outcome the
+# Device, whom it is for, and the counter of the Command. asked_originator, asked_counter: the Request that such an
+# alert names, if it does. party and gbcs_counter: of the GBCS Command or Response, whose the Command is. same: a hash
+# of what two copies of one message share. octets: the GBCS message, or the DUIS message where it holds none. place: a
+# hash of the Device, by which rows are grouped.
 ROWS = pa.schema(
     {
         "line": pa.int64(),
@@ -32,6 +33,8 @@ ROWS = pa.schema(
         "device": pa.uint64(),
         "originator": pa.uint64(),
         "counter": pa.uint64(),
+        "asked_originator": pa.uint64(),
+        "asked_counter": pa.uint64(),
         "moment": pa.timestamp("us"),
         "srv": pa.string(),
         "variant": pa.int8(),
@@ -44,7 +47,7 @@ ROWS = pa.schema(
         "status": pa.string(),
         "cells": pa.list_(CELL),
         "same": pa.uint64(),
-        "payload": pa.binary(),
+        "octets": pa.binary(),
         "place": pa.uint32(),
     }
 )
@@ -74,8 +77,13 @@ def read(block: Block) -> tuple[pa.RecordBatch, pa.RecordBatch, int]:
             # Nothing that a log holds may stop the other lines.
             bad.append({"line": line, "rule": "message_can_be_decoded"})
         else:
-            if row is not None:
-                rows.append(row | {"line": line, "place": place_of(row["device"])})
+            if row is None:
+                continue
+            if row.pop("is_at_odds", False):
+                # The rest of what the Device says is taken.
+                bad.append({"line": line, "rule": "cells_come_with_success"})
+            row["line"], row["place"] = line, place_of(row["device"])
+            rows.append(row)
     return _batch(rows, ROWS), _batch(bad, BAD), count
 
 
@@ -86,15 +94,21 @@ def _batch(rows: list[dict], schema: pa.Schema) -> pa.RecordBatch:
 
 def _row(octets: bytes) -> dict | None:
     at, xml = _at_and_message(octets)
-    match duis.parse(xml):
-        case duis.Request() as request:
-            return _request(request, at)
-        case duis.Response() as response:
-            return _response(response)
-        case duis.DeviceAlert() as alert:
-            return _alert(alert)
-    # A DCC Alert says nothing of a Request or a cell.
-    return None
+    message = duis.parse(xml)
+    match message:
+        case duis.Request():
+            row = _request(message, at)
+        case duis.Response():
+            row = _response(message)
+        case duis.DeviceAlert():
+            row = _alert(message)
+        case duis.DCCAlert(device=None):
+            # It is of no Device.
+            return None
+        case duis.DCCAlert():
+            row = {"kind": DCC_ALERT, "device": message.device, "moment": message.at}
+    row["octets"] = getattr(message, "payload", None) or xml
+    return row
 
 
 def _at_and_message(octets: bytes) -> tuple[datetime, bytes]:
@@ -131,7 +145,6 @@ def _request(request: duis.Request, at: datetime) -> dict:
         "credential_type": request.credential_type,
         "remote_party_role": request.remote_party_role,
         "same": _hash(request.command_variant, request.srv, request.credential_type, request.roles, request.payload),
-        "payload": request.payload,
     }
     if request.payload is not None:
         row |= _of_command(request, gbcs.decode(request.payload))
@@ -149,7 +162,7 @@ def _of_command(request: duis.Request, command: Message) -> dict:
     match command.content:
         case gbcs.UpdateCells(cells=cells):
             roles = {cell.role for cell in cells}
-            said["remote_party_role"] = status.ROLE_NAMES[roles.pop()] if len(roles) == 1 else None
+            said["remote_party_role"] = status.role_name(roles.pop()) if len(roles) == 1 else None
         case gbcs.AskForKey(usage) if usage in duis.CREDENTIAL_TYPES:
             said["credential_type"] = duis.CREDENTIAL_TYPES[usage]
         case gbcs.UpdateDeviceKey(certificate):
@@ -165,7 +178,6 @@ def _response(response: duis.Response) -> dict:
         "code": response.code,
         "is_precommand": response.body == "PreCommand",
         "same": _hash(response.code, response.body, response.payload),
-        "payload": response.payload,
     }
     if response.payload is not None:
         message = gbcs.decode(response.payload)
@@ -184,6 +196,7 @@ def _of_reply(response: duis.Response, reply: Message) -> dict:
         "gbcs_counter": reply.counter,
         "status": status.execution_status(response.srv, reply),
         "cells": [dict(zip(CELL.names, cell, strict=True)) for cell in status.cells(reply)],
+        "is_at_odds": status.is_at_odds(reply),
     }
 
 
@@ -201,22 +214,26 @@ def _answers(response: duis.Response, reply: Message) -> bool:
     return response.srv not in status.CRITICAL
 
 
-def _alert(alert: duis.DeviceAlert) -> dict | None:
+def _alert(alert: duis.DeviceAlert) -> dict:
     message = gbcs.decode(alert.payload)
     _check(message.kind == gbcs.ALERT, "payload_is_an_alert")
     _check(alert.device in (None, message.originator), "payload_is_of_the_response_id")
+    asked = alert.request_id
+    _check(asked is None or asked.target == message.originator, "payload_is_of_the_request_id")
     if not isinstance(message.content, gbcs.Alert):
-        return None
+        return {"kind": OTHER_ALERT, "device": message.originator, "moment": alert.at}
     _check(alert.code in (None, message.content.code), "alert_code_is_of_the_payload")
     return {
         "kind": ALERT,
         "device": message.originator,
         "originator": message.target,
         "counter": message.content.authorising_counter,
+        "asked_originator": asked and asked.originator,
+        "asked_counter": asked and asked.counter,
         "moment": alert.at,
+        "code": alert.response_code,
         "status": status.execution_status(None, message),
         "same": _hash(message.raw_content),
-        "payload": alert.payload,
     }
 
 

@@ -1,4 +1,5 @@
--- The extract: a row a Request, with its final Response and, where that brings no outcome, the alert's.
+-- The extract: a row a Request, with its final Response and, where that brings no outcome, the alert's, of which the time
+-- and the code are then those of the message that brought it.
 with acknowledged as (
     select device, originator, counter, is_pre, max(moment) as moment
     from answered
@@ -6,7 +7,7 @@ with acknowledged as (
     group by all
 ),
 outcome as (
-    select device, originator, counter, is_pre, min(moment) as moment, min(status) as status
+    select device, originator, counter, is_pre, min(moment) as moment, min(status) as status, min(code) as code
     from alerted
     where rule is null
     group by all
@@ -18,7 +19,8 @@ told as (
         coalesce(final.moment, acknowledged.moment) as replied_at,
         final.status as replied,
         outcome.moment as outcome_at,
-        outcome.status as outcome
+        outcome.status as outcome,
+        outcome.code as outcome_code
     from asked
     left join final
         on final.device = asked.device
@@ -48,7 +50,7 @@ select
     coalesce(told.remote_party_role, pre.remote_party_role) as remote_party_role,
     told.sent_at,
     case when replied is null and outcome is not null then outcome_at else replied_at end as responded_at,
-    told.code as response_code,
+    case when replied is null and outcome is not null then outcome_code else told.code end as response_code,
     coalesce(replied, outcome) as execution_status
 from told
 left join asked as pre

@@ -29,6 +29,7 @@ STATUS_NAMES = {
     127: "other",
 }
 READ_KEY_NAMES = {1: "invalidKeyUsage", 2: "noCertificateHeld", 3: "certificateRetrievalFailure"}
+# Where GBCS gives these a name; of any other number see `name_of`.
 DEVICE, TOP_UP = "Device", "KeyAgreementTopUp"
 # Service Reference Variant -> the GBCS message codes of its use case. A Response to another service is not looked into.
 CODES = {
@@ -71,6 +72,19 @@ def execution_status(srv: str | None, message: Message | None) -> str | None:
     return None
 
 
+def name_of(number: int, names: dict[int, str], what: str) -> str:
+    """The name of a role or a status; `status 42` where it has none: kept, and it satisfies nothing."""
+    return names.get(number, f"{what} {number}")
+
+
+def role_name(number: int) -> str:
+    return name_of(number, ROLE_NAMES, "role")
+
+
+def status_name(number: int) -> str:
+    return name_of(number, STATUS_NAMES, "status")
+
+
 def _of_all(succeeded: list[bool]) -> str | None:
     if not succeeded:
         return None
@@ -88,14 +102,21 @@ def cells(message: Message) -> list[CredentialRead]:
         case gbcs.DeviceCertificates(certificates):
             return [(DEVICE, c.key_usage, SUCCESS, c.subject_unique_id, c.subject_key_identifier) for c in certificates]
         case gbcs.Failure(status) if message.message_code == gbcs.READ_KEY:
-            return [(DEVICE, None, READ_KEY_NAMES[status], None, None)]
+            return [(DEVICE, None, name_of(status, READ_KEY_NAMES, "status"), None, None)]
     return []
 
 
+def is_at_odds(message: Message) -> bool:
+    """Whether the message says two things of a role; of that role alone there are no cells then."""
+    return isinstance(message.content, gbcs.TrustAnchorCells) and any(r.is_at_odds for r in message.content.roles)
+
+
 def _reads_of_role(role: gbcs.RoleCells) -> list[CredentialRead]:
-    name = ROLE_NAMES[role.role]
+    name = role_name(role.role)
+    if role.is_at_odds:
+        return []
     if role.status:
-        return [(name, usage, STATUS_NAMES[role.status], None, None) for usage in _required().get(name, ())]
+        return [(name, usage, status_name(role.status), None, None) for usage in _required().get(name, ())]
     return [(name, _usage(cell), SUCCESS, cell.subject_unique_id, cell.subject_key_identifier) for cell in role.cells]
 
 

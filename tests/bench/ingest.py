@@ -1,4 +1,4 @@
-"""Times `pco ingest` on message logs of its own making: messages a second a core, and memory.
+"""Times `pco ingest` on message logs of its own making: messages a second, a second a core, and memory.
 
     python tests/bench/ingest.py [--messages N] [--workers 1 2]
 
@@ -170,16 +170,17 @@ def resident_mib(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--messages", type=int, nargs="+", default=[200_000])
+    parser.add_argument("--messages", type=int, nargs="+", default=[100_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, os.cpu_count() or 1])
     asked = parser.parse_args()
-    print("messages  workers  seconds  a second  a second of processor  peak MiB")
+    print("messages  workers  seconds  a second  a second a core  a second of processor  peak MiB")
     for messages in asked.messages:
         folder = logs(messages)
         for workers in asked.workers:
             r = run(folder, workers)
             rate, of_cpu = r["messages"] / r["seconds"], r["messages"] / r["cpu_seconds"]
-            told = f"{r['messages']:8,} {workers:8} {r['seconds']:8.1f} {rate:9,.0f} {of_cpu:22,.0f}"
+            a_core = rate / min(workers, os.cpu_count() or 1)
+            told = f"{r['messages']:8,} {workers:8} {r['seconds']:8.1f} {rate:9,.0f} {a_core:16,.0f} {of_cpu:22,.0f}"
             print(f"{told} {r['peak_mib']:9,.0f}", flush=True)
 
 

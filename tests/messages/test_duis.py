@@ -77,10 +77,10 @@ def answered(**changes):
 def test_an_alert_says_its_device_and_code():
     answer = encoder.request_id(ESME, SUPPLIER, 9)
     alert = duis.parse(encoder.device_alert(0x8F66, AT, b"\xdf\x09", answer).encode())
-    assert alert == duis.DeviceAlert(ESME, AT, 0x8F66, b"\xdf\x09")
+    assert alert == duis.DeviceAlert(ESME, AT, 0x8F66, b"\xdf\x09", response_code="I0")
     of_command = duis.parse(encoder.future_dated_alert(IDENTIFIER, 0x8F67, AT, "6.15.1", b"\xdf\x09").encode())
-    assert of_command == duis.DeviceAlert(None, AT, 0x8F67, b"\xdf\x09", duis.RequestID(SUPPLIER, ESME, 7))
-    assert duis.parse(encoder.dcc_alert("N16", AT, ESME).encode()) == duis.DCCAlert(AT, "N16")
+    assert of_command == duis.DeviceAlert(None, AT, 0x8F67, b"\xdf\x09", duis.RequestID(SUPPLIER, ESME, 7), "I0")
+    assert duis.parse(encoder.dcc_alert("N16", AT, ESME).encode()) == duis.DCCAlert(AT, "N16", ESME)
 
 
 def test_a_pre_command_is_told_from_a_reply():

@@ -130,10 +130,7 @@ BROKEN = {
     "nothing_follows_in_the_payload": reply(0x0B, b"\x02\x01\0\x05\0"),
     "integer_is_not_negative": reply(0x0B, b"\x02\x01\xff"),
     "integer_is_of_64_bits": reply(0x0B, b"\x02\x0a" + bytes(10)),
-    "response_code_is_known": reply(0x0B, b"\x02\x01\x09"),
-    "status_code_is_known": reply(0x0102, encoder.cells_response(outcome(3))),
-    "role_is_known": reply(0x08, encoder.cells_read([encoder.role_cells(9, 25)])),
-    "cells_come_with_success": reply(0x08, encoder.cells_read([encoder.role_cells(2, 0)])),
+    "failure_is_not_nought": reply(0x0A, b"\x02\x01\0"),
     "an_outcome_has_cells": reply(0x0102, encoder.cells_response(outcome())),
     "key_usage_is_known": reply(0x0102, encoder.cells_response(outcome(0)).replace(b"\x03\x02\x07\x80", NO_USE)),
     "identifier_has_8_octets": reply(0x08, encoder.cells_read([encoder.role_cells(2, 0, 0, [SHORT_CELL])])),
@@ -159,7 +156,16 @@ def test_a_header_with_no_payload_is_empty():
 
 
 @pytest.mark.parametrize(
-    ("statuses", "told"), [((0, 0, 0), "success"), ((10, 10), "failure"), ((0, 10, 0), "partial"), ((5,), "failure")]
+    ("statuses", "told"),
+    [
+        ((0, 0, 0), "success"),
+        ((10, 10), "failure"),
+        ((0, 10, 0), "partial"),
+        ((5,), "failure"),
+        # A code without a name is no success.
+        ((42,), "failure"),
+        ((0, 42), "partial"),
+    ],
 )
 def test_cells_that_all_succeed_are_a_success_and_some_are_partial(statuses, told):
     message = gbcs.decode(reply(0x0102, encoder.cells_response(outcome(*statuses))))
@@ -191,3 +197,28 @@ def test_a_failed_role_is_a_row_a_required_cell():
         ("ACB", "DigitalSigning", "other", None, None),
         ("ACB", "KeyAgreement", "other", None, None),
     ]
+
+
+def test_a_status_and_a_role_without_a_name_are_kept_as_numbers():
+    held = [encoder.held("DigitalSigning", None, SUPPLIER, 1)]
+    roles = [encoder.role_cells(3, 42), encoder.role_cells(99, 0, 0, held), encoder.role_cells(99, 25)]
+    assert status.cells(gbcs.decode(reply(0x08, encoder.cells_read(roles)))) == [
+        ("NetworkOperator", "DigitalSigning", "status 42", None, None),
+        ("NetworkOperator", "KeyAgreement", "status 42", None, None),
+        ("role 99", "DigitalSigning", "success", SUPPLIER, 1),
+    ]
+    assert status.cells(gbcs.decode(reply(0x0C, b"\x02\x01\x09"))) == [("Device", None, "status 9", None, None)]
+
+
+@pytest.mark.parametrize(("srv", "code"), [("6.15.2", 0x0B), ("6.17", 0x0A), ("6.24.2", 0x0C)])
+def test_an_integer_without_a_name_is_a_failure(srv, code):
+    assert status.execution_status(srv, gbcs.decode(reply(code, b"\x02\x01\x7f"))) == "failure"
+
+
+def test_a_role_that_says_two_things_has_no_cells_and_the_others_have_theirs():
+    held = [encoder.held("DigitalSigning", None, SUPPLIER, 1)]
+    roles = [encoder.role_cells(2, 0), encoder.role_cells(3, 25, 0, held), encoder.role_cells(1, 0, 0, held)]
+    message = gbcs.decode(reply(0x08, encoder.cells_read(roles)))
+    assert status.is_at_odds(message)
+    assert status.cells(message) == [("Recovery", "DigitalSigning", "success", SUPPLIER, 1)]
+    assert not status.is_at_odds(gbcs.decode(reply(0x08, encoder.cells_read(roles[2:]))))

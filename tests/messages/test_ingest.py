@@ -20,8 +20,8 @@ from thorough import times
 
 from data.extracts import InputRefused
 from data.messages import gbcs, join
+from data.messages import ingest as decoding
 from data.messages.ingest import ingest
-from data.messages.lines import place_of
 
 SUPPLIER, OTHER, OPERATOR = 0x90B3D51F30010000, 0x90B3D51F30030000, 0x90B3D51F30020000
 ACB, TRANSITIONAL = 0x90B3D51F30000002, 0x90B3D51F30000004
@@ -210,6 +210,42 @@ def test_an_alert_comes_as_a_response_to_the_request_too(tmp_path):
     xml = encoder.future_dated_alert(identifier(1), 0x8F66, later(days=2), "6.15.1", payload)
     made = Made(tmp_path, [*future_dated(1), encoder.line(later(days=2), xml)])
     assert (made.row()["execution_status"], made.quarantine()) == ("success", [])
+
+
+def named_alert(counter, *statuses, srv="6.15.1", of=1, party=SUPPLIER, **names):
+    """The alert of the Command with this counter, as a Response to the Request `of`."""
+    content = encoder.cells_alert(0x8F66, later(days=2), outcome(counter, *statuses))
+    payload = reply(90, 0xCB, content, party=party, kind=gbcs.ALERT)
+    xml = encoder.future_dated_alert(identifier(of, **names), 0x8F66, later(days=2), srv, payload)
+    return encoder.line(later(days=2), xml)
+
+
+@pytest.mark.parametrize("before", [[], ["I99"], ["E30"]])
+def test_the_code_of_the_response_that_brings_the_outcome_counts(tmp_path, before):
+    """Whatever was said before: no Response, an acknowledgement, or that it was late."""
+    lines = [future_dated(1)[0], *(answered(1, "6.15.1", code=code) for code in before), named_alert(1, 0, 0)]
+    row = Made(tmp_path, lines).row()
+    names = ("response_code", "responded_at", "execution_status")
+    assert [row[name] for name in names] == ["I0", later(days=2), "success"]
+
+
+@pytest.mark.parametrize(("srv", "code", "party"), [("6.21", 0x0102, ACB), ("6.23", 0x0107, TRANSITIONAL)])
+def test_an_alert_that_names_its_request_needs_no_earlier_response(tmp_path, srv, code, party):
+    body = encoder.change_of_supplier_body(CERTIFICATES) if srv == "6.23" else encoder.handover_body("Supplier", "")
+    lines = [asked(1, srv, body, variant=1), named_alert(6002, 0, 10, srv=srv, party=party)]
+    made = Made(tmp_path, lines)
+    row = made.row()
+    assert (row["srv"], row["response_code"], row["execution_status"], made.quarantine()) == (srv, "I0", "partial", [])
+    # Where the Response came, the Command's counter is known, and an alert of another is of another.
+    accepted = answered(1, srv, reply(6003, code, encoder.cells_response(), party=party))
+    made = Made(tmp_path / "other", [*lines, accepted])
+    assert made.quarantine() == [("log.ndjson", 2, "alert_is_of_its_command")]
+    assert made.row()["execution_status"] is None
+
+
+def test_an_alert_that_names_another_devices_request_is_of_none(tmp_path):
+    made = Made(tmp_path, [*future_dated(1), named_alert(1, 0, device=DEVICE + 1)])
+    assert made.quarantine() == [("log.ndjson", 3, "payload_is_of_the_request_id")]
 
 
 def test_the_dccs_counter_ties_an_alert_to_the_request_through_its_response(tmp_path):
@@ -439,7 +475,7 @@ def test_any_order_any_files_and_logs_that_come_later_give_the_same(tmp_path):
 def files_of(out):
     return {
         str(path.relative_to(out)): path.read_bytes()
-        for extract in ("service_responses", "credential_reads")
+        for extract in ("service_responses", "credential_reads", "messages")
         for path in (out / extract).rglob("*.parquet")
     }
 
@@ -467,7 +503,7 @@ def test_many_devices_at_a_time_are_put_together_as_all_at_once(tmp_path, monkey
     parts = Made(tmp_path / "parts", lines)
     assert len(files_of(parts.out)) > len(files_of(whole.out))
     key = lambda row: repr(row)  # noqa: E731
-    for extract in ("service_responses", "credential_reads"):
+    for extract in ("service_responses", "credential_reads", "messages"):
         assert sorted(parts.rows(extract), key=key) == sorted(whole.rows(extract), key=key)
     assert parts.quarantine() == whole.quarantine()
 
@@ -479,6 +515,32 @@ def test_processes_give_what_one_gives(tmp_path, monkeypatch):
     monkeypatch.setattr("data.messages.logs.BLOCK_BYTES", 50_000)
     there = Made(tmp_path / "there", lines, workers=2)
     assert there.everything() == here.everything()
+
+
+def test_a_changed_decoder_reads_every_log_again_and_refuses_when_one_is_gone(tmp_path, monkeypatch):
+    encoder.write_log(tmp_path / "logs" / "first.ndjson", issue(1))
+    first = Made(tmp_path, issue(2))
+    before = files_of(first.out)
+    assert (first.told.decoded, Made(tmp_path).told.decoded) == (2, 0)
+    monkeypatch.setattr(decoding, "decoder", lambda: "another")
+    (tmp_path / "logs" / "first.ndjson").rename(tmp_path / "away.ndjson")
+    with pytest.raises(InputRefused, match=r"first\.ndjson: was read by another version of the decoder"):
+        Made(tmp_path)
+    assert files_of(first.out) == before
+    (tmp_path / "away.ndjson").rename(tmp_path / "logs" / "again.ndjson")
+    again = Made(tmp_path)
+    assert (again.told.decoded, files_of(again.out), Made(tmp_path).told.decoded) == (2, before, 0)
+
+
+def test_the_decoder_is_told_by_its_sources(monkeypatch):
+    decoding.decoder.cache_clear()
+    package = decoding.files("data")
+    listed = {path.name for path in (package / "messages").iterdir() if path.suffix in (".py", ".sql")}
+    # Of the rest, one is of certificates alone, and what puts together has a digest of its own.
+    joins = {path.name for path in (package / "messages").glob("*.sql")} | {"join.py"}
+    decoders = {name.rpartition("/")[2] for name in decoding.DECODER} - {"cells.csv"}
+    assert listed == decoders | joins | {"__init__.py", "certificates.py", "ingest.py"}
+    assert len({decoding._digest_of(name) for name in decoding.DECODER}) == len(decoding.DECODER)
 
 
 def test_killed_in_the_middle_and_run_again_gives_the_same(tmp_path):
@@ -515,16 +577,43 @@ def test_killed_in_the_middle_and_run_again_gives_the_same(tmp_path):
 
 
 def test_the_messages_of_a_device_are_kept(tmp_path):
-    made = Made(tmp_path, [*issue(1), *issue(1), *issue(1, device=DEVICE + 1), *future_dated(2), alert(2, 0)])
-    kept = join.messages_of(made.out / "ingested", DEVICE, place_of(DEVICE)).to_dicts()
-    assert [(row["at"], row["kind"], row["srv"], row["request_id"]) for row in kept] == [
-        (later(minutes=1), "Response", "6.17", identifier(1)),
-        (later(minutes=1), "Response", "6.15.1", identifier(2)),
-        (later(days=2), "Alert", None, None),
+    other = reply(95, 0x0B, b"\x01", kind=gbcs.ALERT)
+    lines = [
+        *issue(1),
+        answered(1, "6.17", code="I99"),
+        *future_dated(2),
+        alert(2, 0),
+        named_alert(2, 0, of=2),
+        encoder.line(DAY, encoder.device_alert(0x81A0, later(days=3), other)),
+        encoder.line(DAY, encoder.dcc_alert("N44", later(days=40), DEVICE)),
+        encoder.line(DAY, encoder.dcc_alert("N44", DAY, DEVICE).replace("DeviceID", "Another")),
     ]
-    decoded = [gbcs.decode(bytes.fromhex(row["message"])) for row in kept]
-    assert {message.originator for message in decoded} == {DEVICE}
-    assert decoded[-1].content.code == 0x8F66
+    made = Made(tmp_path, [*lines, *issue(1, device=DEVICE + 1)])
+    kept = [row for row in made.rows("messages") if row["device_id"] == encoder.eui(DEVICE)]
+    minute, two_days = later(minutes=1), later(days=2)
+    assert sorted((row["at"], row["kind"], row["srv"] or "", row["request_id"] or "") for row in kept) == [
+        (DAY, "Request", "6.15.1", identifier(2)),
+        (DAY, "Request", "6.17", identifier(1)),
+        (minute, "Response", "6.15.1", identifier(2)),
+        (minute, "Response", "6.17", identifier(1)),
+        (minute, "Response", "6.17", identifier(1)),
+        (two_days, "Device Alert", "", ""),
+        (two_days, "Device Alert", "", identifier(2)),
+        (later(days=3), "Device Alert", "", ""),
+        (later(days=40), "DCC Alert", "", ""),
+    ]
+    told = {row["message"] for row in kept}
+    # What holds a GBCS message is kept as that, anything else as it came.
+    assert SIGNING_REQUEST.hex().upper() in "".join(told)
+    assert {json.loads(line)["message"] for line in (lines[0], lines[2], lines[8])} <= told
+    assert made.told.messages == 9 + 2
+    assert len(list((made.out / "messages").glob("month=*"))) == 2
+
+
+def test_a_message_longer_than_its_contract_takes_is_not_kept(tmp_path):
+    body = encoder.issue_body("Digital Signature") + "<!--" + "-x" * 16_400 + "-->"
+    made = Made(tmp_path, [asked(1, "6.17", body), *issue(2)])
+    assert (made.told.service_responses, made.told.messages, made.quarantine()) == (2, 2, [])
 
 
 def test_what_ingest_did_not_write_is_not_overwritten(tmp_path):
@@ -578,6 +667,7 @@ def test_the_command_tells_what_it_did(tmp_path):
     assert ran.status == 0
     assert "1 new of 1 logs, 3 messages in all" in ran.out
     assert "1 rows of service_responses and 0 of credential_reads" in ran.out
+    assert "with 2 messages as they came" in ran.out
     assert "quarantined: 1 lines break line_is_json" in ran.out
     refused = pco("ingest", "--messages", tmp_path / "none", "--out", tmp_path / "x")
     assert (refused.status, len(refused.problems)) == (3, 1)

@@ -13,6 +13,8 @@ import pytest
 from messages import encoder
 
 from analysis import pipeline, tables
+from data.history import history
+from data.messages import gbcs as gbcs_decoded
 from data.messages.ingest import ingest
 
 RTDS = Path(__file__).parents[3] / "shared" / "rtds"
@@ -189,5 +191,13 @@ def test_four_devices_of_the_set_go_the_whole_way(tmp_path):
         encoder.eui(EMPTY): ("failed", unmet, "secure", "not_read", "over_reported", empty),
         encoder.eui(ALERTED): ("passed", [], "secure", "not_read", "confirmed_pass", None),
     }
+    # Beside its events each Device has its own messages, in the order of their times, those of another in none.
+    for number, story in enumerate(told):
+        kept = history(snapshot, PASSED + number).messages
+        assert kept.height == len(story.lines) == made.messages // 4 + (number == 3)
+        assert kept["at"].is_sorted()
+        assert {row["kind"] for row in kept.to_dicts()} == {"Request", "Response", *(["Device Alert"] * (number == 3))}
+        payloads = [bytes.fromhex(row) for row in kept["message"] if not row.startswith("<")]
+        assert {gbcs_decoded.decode(payload).originator for payload in payloads} == {story.device}
     alert_at = told[3].at - timedelta(minutes=4)
     assert outcomes[encoder.eui(ALERTED)]["reported_passed_at"] == alert_at

@@ -424,7 +424,7 @@ def test_device_alert(at, code, values):
 
 def test_dcc_alert():
     found = duis.parse(encoder.dcc_alert("N44", datetime(2021, 8, 3), METER).encode())
-    assert found == duis.DCCAlert(datetime(2021, 8, 3), "N44")
+    assert found == duis.DCCAlert(datetime(2021, 8, 3), "N44", METER)
 
 
 def test_only_the_namespace_counts_not_the_prefix():

@@ -151,7 +151,9 @@ class Event:
     @property
     def has_alert(self):
         return self.srv in REPLACING and (
-            self.way == "accepted, then alert" or (self.way in ("alert only", "late") and self.srv == "6.15.1")
+            self.way == "accepted, then alert"
+            # Without the Response the DCC's counter is not known: only an alert that names its Request finds it.
+            or (self.way in ("alert only", "late") and (self.srv == "6.15.1" or self.alert_as_response))
         )
 
     def messages(self):
@@ -217,7 +219,8 @@ class Event:
         if self.way in ("E20", "E21", "E30", "E4", "I0"):
             code, responded_at = self.way, self.at + self.wait
         if self.has_alert:
-            responded_at, status = self.alerted_at, of_all(self.statuses)
+            # The message that brings the outcome has a ResponseCode of its own.
+            code, responded_at, status = "I0", self.alerted_at, of_all(self.statuses)
         made.append(self.row(self.variant, self.at, responded_at, code, status))
         return made
 
