@@ -39,7 +39,15 @@ $(VENV)/.installed-for-tests: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-test: setup-test lint
+# Half a gigabyte, for those who have Java; the tests of Spark are skipped without it, and say so.
+$(VENV)/.installed-for-spark: requirements-spark.txt $(VENV)/.installed-for-tests
+	@if java -version 2>&1 | grep -Eq 'version "(1[7-9]|[2-9][0-9])'; then \
+	  echo "Installing what requirements-spark.txt pins (Spark, half a gigabyte)"; \
+	  $(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --no-build-isolation \
+	    --require-hashes -r requirements-spark.txt && touch $@; \
+	else echo "No Java 17: the tests of Spark will be skipped"; fi
+
+test: setup-test $(VENV)/.installed-for-spark lint
 	$(BIN)/python -m tests.browser.get_chromium
 	$(BIN)/python -m tests.get_libreoffice
 	$(BIN)/python -m pytest -n auto

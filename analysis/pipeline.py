@@ -1,6 +1,7 @@
 """From an extracts folder to a published snapshot: extract, evidence, verdict, count."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -131,23 +132,24 @@ def build(
     marts: Path,
     parameters: Parameters | None = None,
     progress: Progress = lambda stage, done, total: None,
+    engine: "Engine | None" = None,
 ) -> Snapshot:
     """Builds and publishes a snapshot; raises `InputRefused`, leaving the snapshot in use as it was."""
-    parameters = parameters or Parameters()
+    parameters, engine = parameters or Parameters(), engine or Engine()
     build_start = datetime.now(UTC).replace(tzinfo=None)
     found = surveyed(extracts, leave_out_bad=parameters.quarantine_files, most_missing=parameters.most_missing)
     with Draft(marts) as draft:
         wanted = Wanted(build_start, parameters.as_at)
         reading = draft.work / "reading"
         store = Store(draft.marts / "partials", reading)
-        intake = Intake(found, store, wanted, reading, progress, parameters.quarantine_files)
+        intake = engine.intake(found, store, wanted, reading, progress, parameters.quarantine_files)
         partials = intake.partials()
         with duck.connect(draft.work / "merging") as connection:
             merged = Merged(partials, connection, parameters.as_at, progress)
             bad = quarantine(partials, intake.conflicting_rows(partials, merged.devices_in_conflict))
             _refuse_too_many_bad_rows(found, bad, parameters.most_quarantined)
             since = _since(marts, merged, parameters, draft.work)
-            counts = _judge(draft, merged, parameters, since)
+            counts = engine.judge(draft, merged, parameters, since)
             _write_small_tables(draft, merged, found, bad, counts)
         for partial in partials:
             for table in OF_DEVICES:
@@ -184,17 +186,35 @@ def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change |
         if found is None:
             draft.take_from(since.earlier, "outcomes", number)
             continue
-        outcomes = classify(found, merged.as_at, parameters.grace_days)
-        counts.add(outcomes)
-        outcomes = outcomes.select(OUTCOMES)
-        if since:
-            touched = since.touched(number)
-            before = pl.read_parquet(part_of(since.earlier, number), glob=False)
-            is_touched = pl.col("device_hash").is_in(touched.implode())
-            counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
-            outcomes = before.filter(~is_touched).merge_sorted(outcomes, "device_key")
+        outcomes = outcomes_of(found, number, merged.as_at, parameters.grace_days, since, counts)
         draft.write("outcomes", outcomes, number)
     return counts.frame()
+
+
+def outcomes_of(
+    found: Evidence, bucket: int, as_at: datetime, grace_days: int, since: Change | None, counts: "Counts"
+) -> pl.DataFrame:
+    """The outcomes of a bucket of which some Devices are judged anew, in the order of device_key; adds to counts."""
+    outcomes = classify(found, as_at, grace_days)
+    counts.add(outcomes)
+    outcomes = outcomes.select(OUTCOMES)
+    if since is None:
+        return outcomes
+    before = pl.read_parquet(part_of(since.earlier, bucket), glob=False)
+    is_touched = pl.col("device_hash").is_in(since.touched(bucket).implode())
+    counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
+    return before.filter(~is_touched).merge_sorted(outcomes, "device_key")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What does the two parts of a build that take long: reading the extracts, and judging the Devices.
+
+    The rest of a build, and every rule, is the same for all engines. judge: writes the outcomes and returns the counts.
+    """
+
+    intake: Callable[..., Intake] = Intake
+    judge: Callable[[Draft, Merged, Parameters, Change | None], pl.DataFrame] = _judge
 
 
 @cache
@@ -220,7 +240,14 @@ class Counts:
         # Codes in place of texts group three times as fast.
         coded = outcomes.select(pl.col(COUNTED_BY)).with_columns(cs.string().cast(pl.Categorical))
         devices = pl.len().cast(pl.Int64) * sign
-        self._parts.append(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=devices))
+        self._hold(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=devices))
+
+    def take(self, counts: pl.DataFrame) -> None:
+        """Adds what was counted elsewhere: a `frame` of counts."""
+        self._hold(counts.with_columns(cs.string().cast(pl.Categorical)))
+
+    def _hold(self, part: pl.DataFrame) -> None:
+        self._parts.append(part)
         if sum(part.height for part in self._parts) > MOST_COUNTS:
             self._merge()
 

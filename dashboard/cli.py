@@ -4,17 +4,17 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from analysis import pipeline, tables
+from analysis import on_spark, pipeline, tables
 from dashboard import (
     cli_certificates,
     cli_check,
@@ -26,6 +26,7 @@ from dashboard import (
     missing_data,
 )
 from dashboard.cli_business_case import business_case
+from dashboard.cli_paths import nameable
 from dashboard.server_settings import LOOPBACK, Settings
 from data.export import CannotExport
 from data.extracts import InputRefused
@@ -50,8 +51,10 @@ app.command("business-case")(business_case)
 # What is printed comes from the extracts: `[x]` and `:x:` in it are no markup.
 out = Console(markup=False, emoji=False, highlight=False)
 
-Extracts = Annotated[Path, typer.Option(help="Folder with one sub-folder an extract (see data/contracts.toml).")]
-Marts = Annotated[Path, typer.Option(help="Folder in which snapshots are published.")]
+Extracts = Annotated[
+    Path, typer.Option(callback=nameable, help="Folder with one sub-folder an extract (see data/contracts.toml).")
+]
+Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 Devices = Annotated[int, typer.Option(min=1, help="How many Devices the estate has, about.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 Months = Annotated[int, typer.Option(min=1, max=44, help="Months of history from January 2018.")]
@@ -126,6 +129,12 @@ def build(
     keep: Annotated[
         int | None, typer.Option(min=1, help="Remove older snapshots but for this many, as pco snapshots prune does.")
     ] = None,
+    engine: Annotated[
+        Literal["duckdb", "spark"], typer.Option(help="What reads and judges: this machine alone, or a Spark cluster.")
+    ] = "duckdb",
+    master: Annotated[
+        str | None, typer.Option(metavar="URL", help="The Spark master, as spark://host:7077 (see docs/spark.md).")
+    ] = None,
 ) -> None:
     """Checks the extracts, gives every Device its verdicts and cause, and publishes a new snapshot.
 
@@ -133,8 +142,11 @@ def build(
     snapshot in use stays as it was.
     """
     parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined, quarantine_files, max_missing)
-    with progress_bar() as show:
-        snapshot = pipeline.build(extracts, marts, parameters, show)
+    if (engine == "spark") != (master is not None):
+        raise typer.BadParameter("--engine spark and --master URL go together", param_hint="--master")
+    extracts, marts = (on_spark.place(str(path)) for path in (extracts, marts))
+    with on_spark.engine(master) if master else nullcontext() as chosen, progress_bar() as show:
+        snapshot = pipeline.build(extracts, marts, parameters, show, chosen)
     say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {marts}")
     if keep:
         cli_snapshots.prune_and_tell(marts, keep, say)

@@ -57,11 +57,11 @@ def evidence(merged: Merged, touched: Callable[[int], pl.Series] | None = None) 
     """
     parties = parties_of(merged)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        buckets = [pool.submit(_of_bucket, merged, parties, 0, touched)]
+        buckets = [pool.submit(of_bucket, merged, parties, 0, touched)]
         for bucket in range(merged.buckets):
             merged.progress("Weighing the evidence", bucket, merged.buckets)
             if bucket + 1 < merged.buckets:
-                buckets.append(pool.submit(_of_bucket, merged, parties, bucket + 1, touched))
+                buckets.append(pool.submit(of_bucket, merged, parties, bucket + 1, touched))
             yield buckets.pop(0).result()
     merged.progress("Weighing the evidence", merged.buckets, merged.buckets)
 
@@ -83,7 +83,7 @@ def parties_of(merged: Merged) -> Parties:
     )
 
 
-def _of_bucket(
+def of_bucket(
     merged: Merged, parties: Parties, bucket: int, touched: Callable[[int], pl.Series] | None
 ) -> Evidence | None:
     if touched and touched(bucket).is_empty():
