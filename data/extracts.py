@@ -172,6 +172,11 @@ def literal_path(path: Path) -> str:
     return "".join(f"[{c}]" if c in "[*?" else c for c in str(path))
 
 
+def cannot_be_named(path: Path) -> bool:
+    """Whether DuckDB cannot be told of the path: beside a wildcard it takes a backslash for what parts folders."""
+    return "\\" in str(path) and any(letter in str(path) for letter in "[*?")
+
+
 # -- the survey --------------------------------------------------------------------------------------
 
 # Each takes (folder, [[extract, name]], progress), and calls progress with one plain answer a file, in their order.
@@ -321,6 +326,8 @@ def _holds_rows(path: Path) -> bool:
 def _inspect(
     connection: duckdb.DuckDBPyConnection, contract: Contract, path: Path, name: str, layouts: dict
 ) -> ExtractFile:
+    if cannot_be_named(path):
+        raise ValueError("has a backslash and one of [ * ? in its path, which cannot be read together; rename it")
     before = _measured(path, name)
     footer = _footer(path)
     names = footer.schema.to_arrow_schema().names
@@ -373,13 +380,47 @@ def _footer(path: Path) -> pq.FileMetaData:
         groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
         rows = sum(group.num_rows for group in groups)
         odd = next((group for group in groups if not _is_of_one_mind(group, footer.schema)), None)
+        belied = _nulls_that_are_none(path, footer) if not odd else None
     except (pa.ArrowException, OSError, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read as Parquet ({_first_line(error)})") from error
     if rows != footer.num_rows or any(group.num_rows < 0 for group in groups):
         raise ValueError(f"its footer says {footer.num_rows} rows, its row groups {rows}")
     if odd:
         raise ValueError(f"its footer says {odd.num_rows} rows of a row group whose columns say otherwise")
+    if belied:
+        raise ValueError(f"its statistics say that {belied} holds no value where it does")
     return footer
+
+
+def _nulls_that_are_none(path: Path, footer: pq.FileMetaData) -> str | None:
+    """A column that has values in a row group of which the statistics say that all are null.
+
+    DuckDB takes that for granted; of all other statistics nothing is believed (`data.reduction.Reader`).
+    """
+    claims = [(group, name) for group in range(footer.num_row_groups) for name in _said_to_be_null(footer, group)]
+    if not claims:
+        return None
+    with pq.ParquetFile(path, memory_map=False) as file:
+        for group, name in claims:
+            column = file.read_row_group(group, columns=[name], use_threads=False).column(0)
+            if column.null_count < len(column):
+                return name
+    return None
+
+
+def _said_to_be_null(footer: pq.FileMetaData, group: int) -> list[str]:
+    said = footer.row_group(group)
+    columns = [
+        said.column(number) for number in range(said.num_columns) if "." not in said.column(number).path_in_schema
+    ]
+    return [
+        column.path_in_schema
+        for column in columns
+        if column.is_stats_set
+        and column.statistics.has_null_count
+        and column.num_values
+        and column.statistics.null_count >= column.num_values
+    ]
 
 
 def _is_of_one_mind(group: pq.RowGroupMetaData, schema: pq.ParquetSchema) -> bool:

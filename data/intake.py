@@ -10,7 +10,7 @@ from data import sandbox
 from data.contracts import contracts
 from data.extracts import ExtractFile, InputRefused, Survey, digests, unreadable
 from data.partials import Partial, Store, Wanted
-from data.reduction import Progress, Reader
+from data.reduction import Progress, Reader, buckets_for
 from data.sandbox import ChildDied, ChildFailed
 
 ROWS_A_BATCH = 8_000_000
@@ -125,6 +125,8 @@ class Intake:
             "work": str(self.work),
             "build_start": self.wanted.build_start.isoformat(),
             "as_at": as_at.isoformat() if as_at else None,
+            "buckets": buckets_for(self.survey.rows("devices")),
+            "believes_statistics": bool(self.survey.digests_verified),
         }
 
     def _run(self, function: Callable[[dict, Progress], list], job: dict) -> list:
@@ -139,7 +141,8 @@ def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:
     store, as_at = Store(Path(job["store"]), Path(job["work"])), _instant(job["as_at"])
     batches = [[ExtractFile.from_plain(told) for told in batch] for batch in job["batches"]]
     total, done, keys = sum(file.rows for batch in batches for file in batch), 0, []
-    with closing(Reader(Path(job["work"]), _instant(job["build_start"]), as_at)) as reader:
+    asked = Path(job["work"]), _instant(job["build_start"]), as_at, job["buckets"], job["believes_statistics"]
+    with closing(Reader(*asked)) as reader:
         for batch in batches:
             progress(done, total)
             keys.append(_read_batch(store, reader, batch, job, as_at).key)

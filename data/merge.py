@@ -1,6 +1,5 @@
 """Partials put together: what all the extracts reduce to, some Devices at a time."""
 
-import math
 from datetime import datetime
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import polars as pl
 from data.extracts import InputRefused
 from data.partials import Partial
 from data.quarantine import Quarantine
-from data.reduction import Progress
+from data.reduction import Progress, buckets_for
 
-DEVICES_A_BUCKET = 130_000
-MOST_BUCKETS = 1 << 16
 HASHES = 1 << 64
-# What `Merged.rows` gives: the tables that say of which Device a row is.
-OF_DEVICES = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
+# What verdicts are weighed from: the tables that say of which Device a row is.
+WEIGHED = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
+# What a snapshot keeps of each Device: those, and the messages, which there may be none of.
+OF_DEVICES = (*WEIGHED, "messages")
 
 
 class Merged:
@@ -33,7 +32,7 @@ class Merged:
         self.connection = connection
         self.progress = progress
         devices = sum(rows for partial in partials for _, rows, _ in partial.described("inventory_rows"))
-        self.buckets = min(MOST_BUCKETS, 1 << max(0, math.ceil(math.log2(max(1, devices) / DEVICES_A_BUCKET))))
+        self.buckets = buckets_for(devices)
         self.as_at = as_at or self._latest()
         self._whole_tables()
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from analysis import pipeline, tables
 from analysis.causes import with_cause
 from analysis.pipeline import Parameters, build
-from data import duck, intake, merge, reduction
+from data import duck, intake, reduction
 from data.export import outcomes_frame
 
 # Estates of a dozen Devices: one bad row in fifty is more than the share that a real build takes.
@@ -334,7 +334,10 @@ def test_files_of_different_layouts_are_one_extract(plan):
 def test_batches_and_buckets_change_nothing(devices_a_bucket, rows_a_batch, plan):
     extracts = estates.make_estate(**plan)
     clean, bad = oracle.check(extracts, estates.BUILD_START)
-    tiny = patch.object(merge, "DEVICES_A_BUCKET", devices_a_bucket), patch.object(intake, "ROWS_A_BATCH", rows_a_batch)
+    tiny = (
+        patch.object(reduction, "DEVICES_A_BUCKET", devices_a_bucket),
+        patch.object(intake, "ROWS_A_BATCH", rows_a_batch),
+    )
     with tiny[0], tiny[1], built(extracts, files=3, months=True) as snapshot:
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(clean))
         assert quarantined(snapshot) == Counter(extract for extract, _, _ in bad)
@@ -343,7 +346,7 @@ def test_batches_and_buckets_change_nothing(devices_a_bucket, rows_a_batch, plan
 
 def test_many_buckets_are_many_parts_of_one_table():
     extracts = builds.secure_devices(range(1, 41))
-    with patch.object(merge, "DEVICES_A_BUCKET", 10), built(extracts) as snapshot:
+    with patch.object(reduction, "DEVICES_A_BUCKET", 10), built(extracts) as snapshot:
         assert len(snapshot.files("outcomes")) == 4
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(oracle.check(extracts, estates.BUILD_START)[0]))
 
@@ -354,8 +357,10 @@ def test_many_buckets_are_many_parts_of_one_table():
 def test_chunks_and_parts_change_nothing(rows_a_chunk, plan):
     extracts = estates.make_estate(**plan)
     clean, bad = oracle.check(extracts, estates.BUILD_START)
-    tiny = patch.multiple(reduction, ROWS_A_CHUNK=rows_a_chunk, ROWS_A_GROUP=5)
-    buckets = patch.object(merge, "DEVICES_A_BUCKET", 3)
+    tiny = patch.multiple(
+        reduction, LEAST_ROWS_A_CHUNK=rows_a_chunk, LEAST_ROWS_A_GROUP=1, MOST_ROWS_A_CHUNK=rows_a_chunk
+    )
+    buckets = patch.object(reduction, "DEVICES_A_BUCKET", 3)
     with (
         tiny,
         buckets,

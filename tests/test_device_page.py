@@ -42,7 +42,7 @@ from analysis import device_timeline
 from analysis.device import Device, asked_for, came_back
 from analysis.device import device as device_of
 from dashboard import cards, charts_device, words_device
-from data import merge
+from data import reduction
 from data.export import outcomes_frame
 from data.history import NoEvidenceKept, examples, history, with_part
 
@@ -216,7 +216,7 @@ def outcome_of(row):
 )
 def test_every_page_of_every_estate_equals_the_oracle(plan, as_at, grace_days, a_bucket):
     extracts = make_estate(**plan)
-    with patch.object(merge, "DEVICES_A_BUCKET", a_bucket), built(extracts, as_at, grace_days) as snapshot:
+    with patch.object(reduction, "DEVICES_A_BUCKET", a_bucket), built(extracts, as_at, grace_days) as snapshot:
         compare(snapshot, extracts, as_at, grace_days)
 
 

@@ -20,7 +20,7 @@ from test_build import ANY_SHARE, BAD, GOOD, GROUPINGS, by_device, few, in_any_o
 
 from analysis import pipeline, tables
 from analysis.pipeline import Parameters, build
-from data import digests, extracts, intake, merge, partials
+from data import digests, extracts, intake, partials, reduction
 from data.extracts import InputRefused
 from data.marts import current
 from data.reduction import Reader
@@ -99,7 +99,7 @@ def home():
 )
 def test_every_build_after_another_equals_the_oracle(plan, seeds, as_ats, sizes):
     extracts = estates.make_estate(**plan)
-    small = patch.object(merge, "DEVICES_A_BUCKET", sizes[0]), patch.object(intake, "ROWS_A_BATCH", sizes[1])
+    small = patch.object(reduction, "DEVICES_A_BUCKET", sizes[0]), patch.object(intake, "ROWS_A_BATCH", sizes[1])
     with small[0], small[1], patch.object(digests, "SETTLED_NANOSECONDS", 0), home() as (folder, marts):
         for seed, as_at in zip(seeds, as_ats, strict=False):
             now = state(extracts, seed)

@@ -6,10 +6,7 @@ from random import Random
 import polars as pl
 
 from analysis.pipeline import Parameters, build
-from data import sandbox
 from data.extracts import InputRefused
-
-LIMITS = sandbox.Limits(memory_bytes=3 << 30, seconds=120, file_bytes=1 << 30)
 
 
 def flipped(folder: Path, seed: int) -> tuple[Path, bytes]:

@@ -4,12 +4,10 @@ import shutil
 from collections import Counter
 
 import pytest
-from hostile.flips import LIMITS, flipped, outcome_of
+from hostile.flips import flipped, outcome_of
 from hostile.inputs import good_estate, sums
 from thorough import times
 
-from analysis import pipeline
-from data import sandbox
 from data.extracts import InputRefused, digests, surveyed
 
 
@@ -33,13 +31,13 @@ def test_with_digests_each_flip_is_told_by_the_name_of_its_file(extracts):
 
 def test_without_digests_a_flip_is_refused_or_built_and_kills_nothing(extracts, tmp_path, record_property):
     """Bits in values cannot be told from values: how many passed unseen is recorded, and bounded loosely."""
-    good = built_of(extracts, tmp_path / "good")
+    good = outcome_of(str(extracts), str(tmp_path / "good"))
     assert good["quarantined"] == 0
     found = Counter()
     tries = times(quick=10, thorough=1_500)
     for seed in range(tries):
         file, before = flipped(extracts, 10**6 + seed)
-        told = built_of(extracts, tmp_path / "marts")
+        told = outcome_of(str(extracts), str(tmp_path / "marts"))
         found[kind_of(told, good)] += 1
         file.write_bytes(before)
         shutil.rmtree(tmp_path / "marts", ignore_errors=True)
@@ -56,13 +54,3 @@ def kind_of(told, good):
     if told["quarantined"]:
         return "quarantined"
     return "the same" if told == good else "different"
-
-
-def built_of(extracts, marts):
-    """A build that reads in a child runs here; one that does not runs in a child, which may die."""
-    if hasattr(pipeline, "surveyed"):
-        return outcome_of(str(extracts), str(marts))
-    try:
-        return sandbox.run(outcome_of, str(extracts), str(marts), limits=LIMITS)
-    except sandbox.ChildDied as death:
-        return {"refused": [f"reader: {death}"]}

@@ -60,7 +60,7 @@ def test_a_hostile_input_comes_to_its_verdict(name, good, good_outcomes, tmp_pat
         return
     assert (done.status, done.err) == (0, "")
     status = json.loads(pco("status", "--json", "--marts", folders.marts).out)
-    rows = {extract: told["rows"] for extract, told in status["extracts"].items()}
+    rows = {extract: told["rows"] for extract, told in status["extracts"].items() if told["rows"] or extract in ROWS}
     assert rows == {extract: count + verdict.more_rows.get(extract, 0) for extract, count in ROWS.items()}
     found = {(row["file"], row["rule"]): row["rows"] for row in status["quarantine"]}
     assert found == verdict.quarantined
