@@ -4,10 +4,14 @@ A file of assumptions is CSV, a row a driver (and scenario), columns COLUMNS; a 
 value of `assumptions.toml`.
 """
 
+import base64
+import binascii
 import csv
 import io
 import math
+import re
 import tomllib
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +21,11 @@ LEVELS = ("low", "central", "high")
 COLUMNS = ("scenario", "driver", *LEVELS, "unit", "who_is_affected", "source")
 UNCONFIRMED = "assumption, to be confirmed"
 MOST_NAME = 60
+# How a text begins that a sheet would take for a formula, whatever apostrophes stand before it.
+LIKE_A_FORMULA = r"[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]"
+NOT_WHOLE = "the text is cut short or was changed"
+# Characters that a packed text may have unpacked.
+MOST_UNPACKED = 200_000
 
 
 class WrongAssumptions(Exception):
@@ -141,17 +150,17 @@ def read_scenarios(text: str) -> dict[str, dict[str, Assumption]]:
     Without a column `scenario` the file is one scenario of the name `file`.
     """
     rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    missing = [name for name in ("driver", *LEVELS) if name not in (rows.fieldnames or ())]
-    if missing:
-        raise WrongAssumptions([f"the file has no column {', '.join(missing)}"])
     found, scenarios = [], {}
     try:
+        missing = [name for name in ("driver", *LEVELS) if name not in (rows.fieldnames or ())]
         numbered = list(enumerate(rows, start=2))
     except csv.Error as error:
         raise WrongAssumptions([f"the file is no CSV: {error}"]) from error
+    if missing:
+        raise WrongAssumptions([f"the file has no column {', '.join(missing)}"])
     known = {one.name: one for one in drivers()}
     for line, row in numbered:
-        scenario, name = (row.get("scenario") or "file").strip()[:MOST_NAME], (row["driver"] or "").strip()
+        scenario, name = _as_written((row.get("scenario") or "file").strip())[:MOST_NAME], (row["driver"] or "").strip()
         given = scenarios.setdefault(scenario, {})
         if name not in known:
             found.append(f"line {line}: there is no driver {name!r}")
@@ -179,11 +188,11 @@ def _read_row(row: dict, one: Driver, line: int, found: list[str]) -> Assumption
             found.append(f"line {line}: {one.label} ({one.name}), {level}: {text!r} is no number")
     if len(values) < len(LEVELS):
         return defaults()[one.name]
-    return Assumption(**values, source=(row.get("source") or "").strip() or UNCONFIRMED)
+    return Assumption(**values, source=_as_written((row.get("source") or "").strip()) or UNCONFIRMED)
 
 
 def write_scenarios(scenarios: Mapping[str, Assumptions]) -> str:
-    """The CSV file that `read_scenarios` reads back as it was."""
+    """The CSV file that `read_scenarios` reads back as it was; no text of it is taken for a formula by a sheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -191,8 +200,46 @@ def write_scenarios(scenarios: Mapping[str, Assumptions]) -> str:
         for one in drivers():
             given = assumptions[one.name]
             values = [repr(float(getattr(given, level))) for level in LEVELS]
-            writer.writerow([scenario, one.name, *values, one.unit, one.affects, given.source])
+            writer.writerow([_as_text(scenario), one.name, *values, one.unit, one.affects, _as_text(given.source)])
     return text.getvalue()
+
+
+def packed(scenarios: Mapping[str, Assumptions]) -> str:
+    """The scenarios as a short text for an address: only what differs from the defaults, compressed."""
+    text, usual = io.StringIO(), defaults()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("scenario", "driver", *LEVELS, "source"))
+    for scenario, assumptions in scenarios.items():
+        differing = [name for name, given in assumptions.items() if given != usual[name]]
+        for name in differing or [next(iter(usual))]:
+            given = assumptions[name]
+            values = [repr(float(getattr(given, level))) for level in LEVELS]
+            writer.writerow([_as_text(scenario), name, *values, _as_text(given.source)])
+    return base64.urlsafe_b64encode(zlib.compress(text.getvalue().encode(), 9)).decode().rstrip("=")
+
+
+def unpacked(text: str) -> dict[str, dict[str, Assumption]]:
+    """The scenarios of `packed`; raises `WrongAssumptions`."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        packing = zlib.decompressobj()
+        found = packing.decompress(data, MOST_UNPACKED).decode()
+        is_whole = packing.eof
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise WrongAssumptions([NOT_WHOLE]) from error
+    if not is_whole:
+        raise WrongAssumptions([NOT_WHOLE])
+    return read_scenarios(found)
+
+
+def _as_text(text: str) -> str:
+    """With an apostrophe more where a sheet would take it for a formula."""
+    return f"'{text}" if re.match(f"'*{LIKE_A_FORMULA}", text) else text
+
+
+def _as_written(text: str) -> str:
+    """What `_as_text` was given."""
+    return text[1:] if re.match(f"'+{LIKE_A_FORMULA}", text) else text
 
 
 def changed(assumptions: Assumptions, name: str, middle: float) -> dict[str, Assumption]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.amendments import amendments
+from analysis.anonymous_peers import TABLE, anonymous
 from analysis.disclosure import FILE, policy
 from analysis.pipeline import COUNTED_BY, Counts
 from analysis.protected import protected
@@ -15,7 +16,7 @@ from data.marts import Snapshot
 from data.scopes import AGGREGATES, ALL, OPERATOR, PARTY, Scope, Tables, sealed
 
 # Another number when the code below, or in `protected`, makes other rows of the same snapshot.
-VERSION = 1
+VERSION = 2
 # What stands where another party would be named.
 ANOTHER, ANOTHER_NAME = "not-named", "Another party"
 # Roles of the DCC's own parties, which are not peers of anyone.
@@ -59,6 +60,7 @@ def _of_party(snapshot: Snapshot, scope: Scope) -> tuple[Tables, dict]:
         yield "counts", counted
         yield "amendments", amendments(counted)
         yield "parties", parties_of(snapshot.frame("parties"), scope.party)
+        yield TABLE, anonymous(snapshot.frame("counts"), scope.party)
         if snapshot.files("incidents"):
             own_keys = pl.concat(keys).implode()
             yield "incidents", snapshot.frame("incidents").filter(pl.col("device_key").is_in(own_keys))

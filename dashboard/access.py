@@ -181,6 +181,18 @@ def session_of(claims: dict) -> str:
 # --- logins that were ended -----------------------------------------------------------------------------------
 
 
+def end_login(claims: dict) -> Reader | None:
+    """Ends the login of these claims, whoever holds it; None where nothing is to be ended."""
+    known = settings()
+    issued, ends = (_seconds(claims.get(name)) for name in ("iat", "exp"))
+    if not claims.get("sub") or issued is None or ends is None or is_ended(session_of(claims), known):
+        return None
+    ends = min(ends, issued + known.longest_hours * 3600)
+    reader = Reader(str(claims["sub"]), "", Scope(AGGREGATES), session_of(claims), ends)
+    end_session(reader)
+    return reader
+
+
 def end_session(of: Reader) -> None:
     """Ends a login for good, in every process that shares the folder, also after a restart."""
     file = settings().ended_file()

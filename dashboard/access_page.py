@@ -22,7 +22,7 @@ def draw(denied: access.Denied) -> None:
         st.markdown("The outcomes are shown to readers who have a role. Log in with your organisation's account.")
         if hindered := access_provider.what_hinders():
             st.warning(hindered, icon=":material/schedule:")
-        st.button("Log in", on_click=st.login, type="primary", icon=":material/login:")
+        st.button("Log in", on_click=st.login, icon=":material/login:")
         st.caption(
             "If logging in brings you back here without a word, your login was refused: a clock that is wrong is the "
             "usual reason. The operator finds the reason in the server's log."

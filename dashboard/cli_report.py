@@ -10,6 +10,7 @@ import typer
 
 from analysis.amendments import AMENDMENTS
 from analysis.report import AUDIENCES, Asked, WrongReport, all_asked, source
+from dashboard.cli_paths import nameable
 from data.marts import current
 
 ALL, NO_AMENDMENT = "all", "none"
@@ -23,10 +24,17 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
     def report(
         audience: Annotated[str, typer.Option(help=f"One of {', '.join(AUDIENCES)}, or {ALL} for every report.")],
         month: Annotated[str, typer.Option(help="Month of commissioning, YYYY-MM; those before it are the trend.")],
-        marts: Annotated[Path, typer.Option(help="Folder in which snapshots are published.")],
+        marts: Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")],
         out: Annotated[Path, typer.Option(help="Folder for the files; others in it stay.")],
         party: Annotated[str | None, typer.Option(help="Party id of the DCC User; for dcc-user.")] = None,
-        region: Annotated[str | None, typer.Option(help="CSP region; for csp, and to narrow ssc and dcc-user.")] = None,
+        region: Annotated[
+            str | None,
+            typer.Option(
+                help="CSP region; for csp, and to narrow ssc and dcc-user. Not for panel and industry: reports of "
+                "parts beside one of the whole would give away the small numbers that theirs leave out; the Panel's "
+                "has a table by region."
+            ),
+        ] = None,
         accept: Annotated[
             str,
             typer.Option(help=f"The amended set, comma-separated, or {NO_AMENDMENT}: {', '.join(AMENDMENTS)}."),

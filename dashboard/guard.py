@@ -4,6 +4,7 @@ Everything that is not named here answers 404: Streamlit's metrics, its interfac
 whatever a later version adds.
 """
 
+import json
 import logging
 import re
 from functools import cache
@@ -11,10 +12,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import file_util
+from streamlit import auth_util, file_util
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from dashboard import access, audit
 from dashboard.server_settings import Settings
 
 HEALTH = "/healthz"
@@ -23,7 +29,8 @@ STREAM = "/_stcore/stream"
 READY = ("/_stcore/health", "/_stcore/host-config")
 UPLOADS = "/_stcore/upload_file/"
 MEDIA = "/media/"
-LOGIN = ("/auth/login", "/auth/logout", "/oauth2callback")
+LOGOUT = "/auth/logout"
+LOGIN = ("/auth/login", LOGOUT, "/oauth2callback")
 PAGES = Path(__file__).with_name("app_pages")
 STATIC = Path(file_util.get_static_dir())
 RETRY_AFTER = 10
@@ -109,6 +116,8 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        if scope["path"] == LOGOUT:
+            end_login(Request(scope))
         begun = False
 
         async def send_on(message: Message) -> None:
@@ -151,6 +160,23 @@ class Guard:
     def _is_own_host(self, headers: Headers) -> bool:
         named = headers.getlist("host")
         return len(named) == 1 and host_name(named[0]) in self.settings.allowed_hosts
+
+
+def end_login(request: Request) -> None:
+    """Ends the login whose cookie came with the request: to clear it in one browser would leave its copies good."""
+    value = auth_util.get_cookie_with_chunks(lambda name: _signed(request, name), USER_COOKIE_NAME)
+    try:
+        claims = json.loads(value or "{}")
+    except ValueError:
+        return
+    if isinstance(claims, dict) and (reader := access.end_login(claims)):
+        audit.log(reader, audit.LOGOUT, None)
+
+
+def _signed(request: Request, name: str) -> bytes | None:
+    """A cookie's content, if it was signed here."""
+    value = request.cookies.get(name)
+    return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1", "replace")) if value else None
 
 
 def with_headers(send: Send, scope: Scope, tls: bool) -> Send:

@@ -1,6 +1,7 @@
 """What each scope's folder holds, reckoned anew from the published snapshot, and what it must not hold."""
 
 import json
+import math
 import os
 import random
 import threading
@@ -11,6 +12,8 @@ import polars as pl
 import pytest
 from thorough import times
 
+from analysis import peers
+from analysis.anonymous_peers import anonymous, beside
 from analysis.disclosure import policy
 from analysis.one_device import as_party_sees
 from analysis.protected import NOT_TOLD, OUTCOME, WHERE, protected
@@ -99,6 +102,54 @@ def test_no_file_of_a_party_names_another(own, demonstration, party):
     assert len(canaries) > 50
     assert [name for name in canaries if f'"{name}"' in told or (name in told and len(name) > 6)] == []
     assert f'"{party}"' in told
+
+
+def quarters_of_peers(outcomes, role, party):
+    """Quarter -> [(due, failed)] of each other party in the role, counted Device by Device."""
+    seen = {}
+    for row in outcomes.to_dicts():
+        moment, other = row["commissioned_at"], row[role]
+        if other in (None, party) or row["reported"] == "not_due":
+            continue
+        found = seen.setdefault(f"{moment.year} Q{(moment.month - 1) // 3 + 1}", {}).setdefault(other, [0, 0])
+        found[0] += 1
+        found[1] += row["reported"] == "failed"
+    return {quarter: list(parties.values()) for quarter, parties in seen.items()}
+
+
+def test_a_partys_peers_are_deciles_within_the_policy(own, outcomes, party):
+    told = own.frame("peers")
+    assert told.height > 0
+    rules = policy()
+    for role in ROLES:
+        seen = quarters_of_peers(outcomes, role, party)
+        rows = {row["quarter"]: row for row in told.filter(pl.col("role") == role).to_dicts()}
+        large = {quarter: [(d, f) for d, f in peers if d >= rules.fewest_devices] for quarter, peers in seen.items()}
+        assert set(rows) == {quarter for quarter, peers in large.items() if len(peers) >= 10}
+        for quarter, row in rows.items():
+            rates = sorted(
+                min((0 if f < rules.threshold else rules.rounded(f)) / rules.rounded(d), 1) for d, f in large[quarter]
+            )
+            assert row["peers"] == len(rates) // 5 * 5
+            place = 0.5 * (len(rates) - 1)
+            below, above = rates[math.floor(place)], rates[math.ceil(place)]
+            median = (below + above) / 2
+            if row["decile_5"] is None:
+                assert round(median, 2) in (0, 1)
+            else:
+                assert row["decile_5"] == pytest.approx(median, abs=0.0051)
+                assert row["decile_5"] * 100 == pytest.approx(round(row["decile_5"] * 100))
+
+
+def test_few_peers_are_told_of_in_no_way():
+    rows = [
+        {"supplier": f"S{number}", "commissioned_month": "2021-01", "reported": "failed", "actual": "secure"}
+        | {"device_keys": "in_use", "devices": 40, "supplier_at_commissioning": f"S{number}", "network_operator": "N"}
+        for number in range(10)
+    ]
+    assert anonymous(pl.DataFrame(rows), "S0").is_empty()
+    [supplier, _] = anonymous(pl.DataFrame(rows), "OTHER").to_dicts()
+    assert (supplier["peers"], supplier["decile_5"]) == (10, None)
 
 
 def test_aggregates_hold_no_device_and_no_party(demonstration, root, outcomes):
@@ -382,3 +433,17 @@ def test_threads_of_mixed_scopes_read_each_their_own(demonstration, outcomes, ro
 def test_readers_without_rights_cannot_write(own):
     assert not os.access(own.folder / "manifest.json", os.W_OK) or os.geteuid() == 0
     assert Path(own.folder / "manifest.json").stat().st_mode & 0o777 == 0o400
+
+
+def test_a_partys_page_can_put_its_peers_beside_it(own, party):
+    counts, role = own.frame("counts"), "supplier"
+    trend = peers.beside_peers(peers.by_quarter(counts, role), role, party)
+    assert trend["decile_5"].null_count() == trend.height
+    found = beside(trend, own.frame("peers"), role)
+    assert found.columns == trend.columns
+    assert found.select("quarter", "due", "reported_failures").equals(
+        trend.select("quarter", "due", "reported_failures")
+    )
+    told = dict(own.frame("peers").filter(pl.col("role") == role).select("quarter", "decile_5").rows())
+    assert found["decile_5"].to_list() == [told.get(quarter) for quarter in found["quarter"]]
+    assert found["decile_9"].drop_nulls().len() > 0

@@ -3,14 +3,17 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from analysis.report import Asked, Report, Source, WrongReport, refuse_wrong, report, source
+from analysis.report import AGGREGATED, Asked, Report, Source, WrongReport, refuse_wrong, report, source
+from dashboard.access_settings import WrongAccess, classification, read_settings
 from dashboard.reports import data, docx, html, model, pdf, pictures
 from data.marts import Snapshot
+from data.scopes import AGGREGATES, PARTY, Scope, scope_in_words
 
 FORMATS = ("html", "pdf", "docx", "xlsx", "parquet")
 # The formats that hold pictures.
@@ -44,13 +47,14 @@ def make(
         refuse_wrong(one, given)
     if out.exists() and not out.is_dir():
         raise WrongReport(f"--out {out}: is a file, not a folder")
+    classified = classified_as()
     drawn, why_not = _pictures(asked, given, formats, progress)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".pco-reports-", dir=out) as work:
         tasks = [
             (one, {name: drawn[one, name] for _, name in (key for key in drawn if key[0] == one)}) for one in asked
         ]
-        for place, done in enumerate(_written(tasks, given, Path(work), stamp, formats, why_not)):
+        for place, done in enumerate(_written(tasks, given, Path(work), classified, stamp, formats, why_not)):
             progress(DOCUMENTS, place + done, len(asked))
         made = sorted(Path(work).iterdir())
         for file in made:
@@ -67,17 +71,39 @@ def _pictures(
     return pictures.draw(figures, lambda done, total: progress(PICTURES, done, total))
 
 
-def _written(tasks: list, given: Source, work: Path, stamp: datetime, formats: Sequence[str], why_not: str):
+def classified_as() -> str:
+    """The classification of the access configuration, if there is one; raises `WrongReport` where it cannot be read."""
+    file = os.environ.get("PCO_ACCESS")
+    try:
+        return classification(read_settings(Path(file)) if file else None)
+    except WrongAccess as error:
+        raise WrongReport(str(error)) from error
+
+
+def labelled(told: Report, asked: Asked, given: Source, classified: str) -> Report:
+    """The report with its classification and scope among the facts, which stand in every format."""
+    scope = scope_in_words(given.snapshot)
+    if asked.audience in AGGREGATED:
+        scope = Scope(AGGREGATES).in_words
+    elif asked.party:
+        scope = Scope(PARTY, asked.party).in_words
+    return replace(told, facts={"Classification": classified, "Scope": scope, **told.facts})
+
+
+def _written(
+    tasks: list, given: Source, work: Path, classified: str, stamp: datetime, formats: Sequence[str], why_not: str
+):
     """Writes every report; yields 1 for each that is done."""
     rest = (work, stamp, tuple(formats), why_not)
     if len(tasks) == 1:
-        _write(report(tasks[0][0], given), tasks[0][1], *rest)
+        asked, drawn = tasks[0]
+        _write(labelled(report(asked, given), asked, given, classified), drawn, *rest)
         yield 1
         return
     workers = min(len(tasks), os.cpu_count() or 1)
     # Spawned, as a fork of a process with threads (polars, plotly) may stand still.
     with ProcessPoolExecutor(workers, get_context("spawn"), _start, (given.snapshot,)) as pool:
-        futures = [pool.submit(_work, one, drawn, *rest) for one, drawn in tasks]
+        futures = [pool.submit(_work, one, classified, drawn, *rest) for one, drawn in tasks]
         for future in as_completed(futures):
             future.result()
             yield 1
@@ -87,8 +113,9 @@ def _start(snapshot: Snapshot) -> None:
     _of_worker["source"] = source(snapshot)
 
 
-def _work(asked: Asked, drawn: dict[str, bytes], *rest) -> None:
-    _write(report(asked, _of_worker["source"]), drawn, *rest)
+def _work(asked: Asked, classified: str, drawn: dict[str, bytes], *rest) -> None:
+    given = _of_worker["source"]
+    _write(labelled(report(asked, given), asked, given, classified), drawn, *rest)
 
 
 def _write(

@@ -13,11 +13,16 @@ from docx.oxml.ns import nsdecls, qn
 from docx.shared import Mm, Pt, RGBColor
 
 from dashboard.reports.model import Document, Grid, Picture
+from dashboard.reports.widths import widths
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 # In millimetres: A4 across, and the height a picture may take of it.
-ACROSS, HIGHEST = 269, 120
-PIXELS = 900
+ACROSS, HIGHEST = 269, 68
+# In twentieths of a point: the width of a table; letters of which size, in half points, go into a line of it.
+TABLE = 15250
+LETTERS = {13: 210, 15: 180}
+# A table of no more rows is kept on one page.
+SHORT = 16
 
 
 def render(document: Document) -> bytes:
@@ -33,8 +38,10 @@ def render(document: Document) -> bytes:
         word.add_paragraph(note, style="Intense Quote")
     for part in document.parts:
         word.add_heading(part.title, level=2)
-        for sentence in part.sentences:
-            word.add_paragraph(sentence)
+        for place, sentence in enumerate(part.sentences, 1):
+            # With the heading and what follows, so that none stands alone at the foot of a page.
+            is_followed = bool(part.pictures or part.grids) or place < len(part.sentences)
+            word.add_paragraph(sentence).paragraph_format.keep_with_next = is_followed
         for picture in part.pictures:
             _picture(word, picture)
         for grid in part.grids:
@@ -92,14 +99,23 @@ def _table(word: Word, grid: Grid) -> None:
     _caption(word, grid.caption)
     rows = grid.rows or [["None."] + [""] * (len(grid.heads) - 1)]
     size = 13 if len(grid.heads) > 10 else 15
-    body = _row(grid.heads, [False] * len(grid.heads), size, is_head=True)
-    body += "".join(_row(row, grid.numeric, size) for row in rows)
+    shares = widths(grid.heads, rows, LETTERS[size])
+    across = [round(TABLE * share) for share in shares]
+    together = len(rows) if len(rows) <= SHORT else 1
+    body = _row(grid.heads, grid.numeric, across, size, is_head=True)
+    body += "".join(
+        _row(row, grid.numeric, across, size, is_kept=place < together) for place, row in enumerate(rows, 1)
+    )
     borders = "".join(f'<w:{side} w:val="single" w:sz="4" w:color="767676"/>' for side in ("top", "bottom", "insideH"))
     said = escape(grid.caption, {'"': "&quot;"})
+    columns = "".join(f'<w:gridCol w:w="{width}"/>' for width in across)
     table = parse_xml(
-        f'<w:tbl {nsdecls("w")}><w:tblPr><w:tblW w:w="5000" w:type="pct"/><w:tblBorders>{borders}</w:tblBorders>'
+        f'<w:tbl {nsdecls("w")}><w:tblPr><w:tblW w:w="{sum(across)}" w:type="dxa"/>'
+        f"<w:tblBorders>{borders}</w:tblBorders>"
+        '<w:tblLayout w:type="fixed"/>'
+        '<w:tblCellMar><w:left w:w="60" w:type="dxa"/><w:right w:w="60" w:type="dxa"/></w:tblCellMar>'
         f'<w:tblLook w:firstRow="1" w:firstColumn="1"/><w:tblCaption w:val="{said}"/></w:tblPr>'
-        f"<w:tblGrid>{'<w:gridCol/>' * len(grid.heads)}</w:tblGrid>{body}</w:tbl>"
+        f"<w:tblGrid>{columns}</w:tblGrid>{body}</w:tbl>"
     )
     word.element.body.insert_element_before(table, "w:sectPr")
     for note in grid.notes:
@@ -107,15 +123,24 @@ def _table(word: Word, grid: Grid) -> None:
     word.add_paragraph(style="Small")
 
 
-def _row(values: list[str], numeric: list[bool], size: int, is_head: bool = False) -> str:
+def _row(
+    values: list[str],
+    numeric: list[bool],
+    across: list[int],
+    size: int,
+    is_head: bool = False,
+    is_kept: bool = False,
+) -> str:
+    """is_kept: on one page with the row that follows."""
+    kept = "<w:keepNext/>" if is_head or is_kept else ""
+    shade = '<w:shd w:val="clear" w:fill="EEF2F5"/>' if is_head else ""
     cells = "".join(
-        "<w:tc>"
-        + ('<w:tcPr><w:shd w:val="clear" w:fill="EEF2F5"/></w:tcPr>' if is_head else "")
-        + '<w:p><w:pPr><w:spacing w:after="0"/>'
+        f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/>{shade}</w:tcPr>'
+        + f'<w:p><w:pPr>{kept}<w:spacing w:after="0"/>'
         + ('<w:jc w:val="right"/>' if is_number else "")
         + f'</w:pPr><w:r><w:rPr>{"<w:b/>" if is_head else ""}<w:sz w:val="{size}"/></w:rPr>'
         + f'<w:t xml:space="preserve">{escape(value)}</w:t></w:r></w:p></w:tc>'
-        for value, is_number in zip(values, numeric, strict=True)
+        for value, is_number, width in zip(values, numeric, across, strict=True)
     )
     head = "<w:tblHeader/>" if is_head else ""
     return f"<w:tr><w:trPr><w:cantSplit/>{head}</w:trPr>{cells}</w:tr>"

@@ -10,6 +10,8 @@ import typst
 
 from dashboard.reports.model import Document, Part
 
+# In millimetres: the width of a picture, and the height that it may take of a page beside its heading and sentences.
+WIDEST, HIGHEST = 180, 100
 TEMPLATE = Path(__file__).with_name("templates") / "report.typ"
 
 
@@ -46,9 +48,15 @@ def _part(part: Part, place: int, root: Path) -> dict:
     for picture in part.pictures:
         name = f"{place}-{picture.name}.png"
         (root / name).write_bytes(picture.png)
-        pictures.append({"file": name, "caption": picture.caption, "alt": picture.alt})
+        pictures.append({"file": name, "caption": picture.caption, "alt": picture.alt, "width": _width(picture.png)})
     grids = [
         {"caption": grid.caption, "heads": grid.heads, "numeric": grid.numeric, "rows": grid.rows, "notes": grid.notes}
         for grid in part.grids
     ]
     return {"title": part.title, "sentences": part.sentences, "pictures": pictures, "grids": grids}
+
+
+def _width(png: bytes) -> float:
+    """In millimetres; its size in pixels stands in the head of a PNG."""
+    across, high = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))
+    return min(WIDEST, HIGHEST * across / high)

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from analysis.report import Figure
-from dashboard import charts, charts_hubs, charts_parties, chromium, words_reports
+from dashboard import charts, charts_hubs, charts_parties, charts_reports, chromium, words_reports
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 NOWHERE = "127.0.0.1:9"
@@ -26,6 +26,7 @@ Done = Callable[[int, int], None]
 KINDS: dict[str, Callable[[pl.DataFrame], go.Figure]] = {
     "rates_by_month": lambda frame: charts.rates_by_month(frame, TOLERANCE),
     "cause_bars": charts.cause_bars,
+    "reported_by_cause": charts_reports.reported_by_cause,
     "funnel": charts_parties.funnel,
     "incidents_by_month": charts_hubs.months,
 }

@@ -1,5 +1,6 @@
 """The business case in a real Chromium: inputs in the address, files that agree with the page, refusals."""
 
+import re
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -105,6 +106,34 @@ def test_scenarios_go_out_as_a_file_and_come_back(page, address, tmp_path):
     settled(page)
     open_group(page, "Investigations")
     expect(box(page, "Incident cost, central")).to_have_value("77", timeout=20_000)
+
+
+def test_a_reload_keeps_the_inputs_and_the_scenarios(page, address):
+    opened(page, address, f"{PAGE}?incident_cost=77")
+    name = page.get_by_label("Name of the scenario")
+    name.fill("Dear Incidents")
+    name.press("Enter")
+    page.get_by_role("button", name="Save the assumptions above").click()
+    expect(page.get_by_role("heading", name="Side by side")).to_be_visible(timeout=20_000)
+    expect(page).to_have_url(re.compile("scenarios="))
+    page.reload()
+    expect(page.get_by_role("heading", name="Side by side")).to_be_visible(timeout=20_000)
+    open_group(page, "Investigations")
+    expect(box(page, "Incident cost, central")).to_have_value("77")
+    # An input changed, and another page looked at, leave them where they are.
+    box(page, "Incident cost, central").fill("78")
+    box(page, "Incident cost, central").press("Enter")
+    expect(page).to_have_url(re.compile("incident_cost=78"))
+    page.get_by_role("link", name="Causes").click()
+    expect(page.locator("h1")).to_have_text("Causes")
+    settled(page)
+    page.get_by_role("link", name="Business case").click()
+    expect(page.get_by_role("heading", name="Side by side")).to_be_visible(timeout=20_000)
+    expect(page).to_have_url(re.compile("scenarios="))
+    expect(page).to_have_url(re.compile("incident_cost=78"))
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_role("heading", name="Side by side")).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("scenarios="))
 
 
 def test_the_inputs_are_kept_from_page_to_page(page, address):

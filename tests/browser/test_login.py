@@ -17,6 +17,7 @@ from test_access import CONFIGURATION, PAGES, canaries, told_of
 from data.marts import Snapshot
 from tests.app_pages import APP, TITLES
 from tests.browser.serving import SAYS, free_port
+from tests.browser.test_accessibility import assert_begins_with_its_h1, grave
 
 pytestmark = pytest.mark.browser
 PROJECT = APP.parents[1]
@@ -50,7 +51,7 @@ def wait_for(address, path):
 
 
 @contextmanager
-def served(home, marts, provider, configuration=CONFIGURATION):
+def served(home, marts, provider, configuration=CONFIGURATION, more_secrets=""):
     """The dashboard with logins on, its secrets and configuration in `home`."""
     port = free_port()
     (home / ".streamlit").mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,7 @@ client_id = "pco"
 client_secret = "secret"
 server_metadata_url = "{provider}/.well-known/openid-configuration"
 expose_tokens = ["access"]
+{more_secrets}
 """
     )
     file = home / "access.toml"
@@ -229,6 +231,33 @@ def test_a_cookie_copied_before_logout_opens_nothing_after_it(site, identity, vi
     thief.page.get_by_role("button", name="Clear the filters").click()
     expect(thief.page.get_by_text("You have logged out of this login.")).to_be_visible(timeout=30_000)
     expect(thief.page.get_by_test_id("stMetric")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_way_in_is_accessible_at_any_width(site, visitor, scheme):
+    for width in (390, 1440):
+        page = visitor(color_scheme=scheme).opens(site).page
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=30_000)
+        drawn(page)
+        assert_begins_with_its_h1(page)
+        assert grave(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_logout_by_its_address_ends_copies_of_the_cookie_too(site, identity, visitor, home):
+    gives(identity, "by-address", **claims_of("ssc", None))
+    reader = visitor().logs_in(site, "by-address")
+    expect(reader.page.get_by_role("button", name="Log out")).to_be_visible(timeout=60_000)
+    drawn(reader.page)
+    cookies = reader.context.cookies()
+    assert reader.context.request.get(f"{site}/auth/logout", max_redirects=0).status == 302
+    replayed = visitor()
+    replayed.context.add_cookies(cookies)
+    replayed.opens(site)
+    expect(replayed.page.get_by_text("You have logged out of this login.")).to_be_visible(timeout=30_000)
+    log = [json.loads(line) for line in (home / "log" / "audit.jsonl").read_text().splitlines()]
+    assert [line["what"] for line in log if line["who"] == "by-address"] == ["login", "logout"]
 
 
 def test_a_role_that_was_taken_away_is_gone_at_the_next_run(site, identity, visitor):

@@ -26,7 +26,7 @@ def roads_drawn(page):
 
 def test_the_roads_add_up_to_the_export(page, address, exported):
     outcomes = exported("outcomes")
-    opened(page, address, "pathways")
+    opened(page, address, "pathways?flow=true")
     expect(heading(page, "roads")).to_contain_text(f"{outcomes.height:,} Devices took", timeout=20_000)
     assert sum(roads_drawn(page)) == outcomes.height
     passed, failed = (outcomes.filter(reported=reported).height for reported in ("passed", "failed"))
@@ -59,7 +59,7 @@ def test_the_widgets_are_in_the_address_which_opens_in_a_new_browser(page, addre
 
 def test_no_label_is_cut_on_a_narrow_page(page, address):
     page.set_viewport_size({"width": 390, "height": 900})
-    opened(page, address, "pathways")
+    opened(page, address, "pathways?flow=true")
     roads_drawn(page)
     expect(page.locator(".st-key-chart-defined .sankey-node")).not_to_have_count(0, timeout=30_000)
     charts = page.locator(".js-plotly-plot")
@@ -76,7 +76,7 @@ def test_no_label_is_cut_on_a_narrow_page(page, address):
 
 
 def test_the_roads_are_kept_from_page_to_page(page, address):
-    opened(page, address, "pathways?roads_of=Reported+failed&attempts=true")
+    opened(page, address, "pathways?roads_of=Reported+failed&attempts=true&flow=true")
     page.get_by_role("link", name="Causes").click()
     expect(page.locator("h1")).to_have_text("Causes")
     settled(page)
