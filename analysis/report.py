@@ -184,7 +184,8 @@ def _refuse_wrong_region(asked: Asked, given: Source) -> None:
     if asked.audience in AGGREGATED and asked.region is not None:
         raise WrongReport(
             f"--region {asked.region}: not for {asked.audience}; reports of parts of the estate beside one of the "
-            "whole would tell small numbers that are suppressed"
+            "whole would give away the small numbers that are left out. The panel's report has a table by region, and "
+            "ssc takes a region"
         )
     if asked.audience == CSP and asked.region is None:
         raise WrongReport("--region: a report for a CSP needs one")
@@ -255,7 +256,7 @@ def _facts(asked: Asked, given: Source) -> dict[str, str]:
         filters.append(f"CSP region {asked.region}")
     manifest = given.snapshot.manifest
     return {
-        "Devices": "; ".join(filters),
+        "Filters": "; ".join(filters),
         "As at": moment(manifest["as_at"]),
         "Grace period": f"{manifest['grace_days']} days",
         "Snapshot": f"{given.snapshot.number}, SHA-256 {checksum(given.snapshot)}",

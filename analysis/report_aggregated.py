@@ -60,7 +60,7 @@ def sections(asked: Asked, given: Source) -> tuple[Section, ...]:
                     "causes", "Reported failures of the month by cause", parts.causes_first(causes), missing=NOT_SHOWN
                 ),
             ),
-            (Figure("causes", "cause_bars", cause_title, causes),),
+            _cause_figures(cause_title, causes),
         ),
         *(_group(name, column, month, shown[column]) for column, name in by.items()),
         _to_act_on(total.row(0, named=True)),
@@ -247,6 +247,12 @@ def _causes(shown: pl.DataFrame, reported: int | None) -> pl.DataFrame:
     label = pl.col("cause").map_elements(label_of, return_dtype=pl.String)
     share = (pl.col("reported_failures") / reported).clip(0, 1) if reported else pl.lit(None, pl.Float64)
     return shown.with_columns(label=label, share=share)
+
+
+def _cause_figures(title: str, causes: pl.DataFrame) -> tuple[Figure, ...]:
+    """None where no bar would stand: a bar without the parts that are not shown would be told too short."""
+    shown = causes.filter(pl.col("reported_failures") > 0)
+    return (Figure("causes", "reported_by_cause", f"{title}, as far as shown", shown),) if shown.height else ()
 
 
 def _group(name: str, column: str, month: pl.DataFrame, shown: pl.DataFrame) -> Section:

@@ -12,7 +12,7 @@ import polars as pl
 import streamlit as st
 
 from analysis.selection import Selection
-from dashboard import access, audit, charts, filters, picture, words
+from dashboard import access, audit, charts, filters, picture, reading, words
 from dashboard.access_settings import classification
 from data.export import with_plain_text, write_sheet
 from data.marts import Snapshot
@@ -43,6 +43,10 @@ class View:
         digest = hashlib.sha256(repr([scope, *told]).encode()).hexdigest()[:12]
         return f"{name}-snapshot-{self.snapshot.number}-{scope}-{digest}.{ending}"
 
+    def held(self, name: str, make: Callable[[], reading.Made], *of: object) -> reading.Made:
+        """What `make` makes of the view's Devices and `of` alone, made once for all readers of its scope."""
+        return reading.held(self.snapshot.folder, self.selection, name, of, make)
+
     def made(self) -> str:
         return f"Snapshot {self.snapshot.number}, as at {words.moment(self.snapshot.manifest['as_at'])}."
 
@@ -68,23 +72,30 @@ def card(
     view: View,
     name: str,
     title: str,
-    figure: go.Figure,
+    figure: go.Figure | Callable[[], go.Figure],
     table: pl.DataFrame,
     how: str,
     *,
+    of: tuple = (),
     filter_by: Sequence[filters.Target] = (),
+    columns: dict | None = None,
 ) -> None:
-    """A bordered card; `how` says in a sentence how the figures are made, `table` holds them all.
+    """A bordered card; `how` says in a sentence how the figures are made, `table` holds them all, with headings of its
+    own where `columns` gives them.
 
-    A click on a mark that `filter_by` knows sets filters, and so does choosing it in a box below the chart.
+    A figure to be made is made once for all readers: it may depend on the view, the card's name and `of`, and nothing
+    else. A click on a mark that `filter_by` knows sets filters, and so does choosing it in a box below the chart.
     """
+    if not isinstance(figure, go.Figure):
+        make = figure
+        figure = view.held(f"chart {name}", lambda: charts.finished(make()), *of)
     with st.container(border=True, key=f"card-{name}"):
         st.subheader(title, anchor=name)
         _chart(name, title, figure, filter_by)
         # Drawn once it is opened: a table costs as much as the chart.
         with st.expander("The same as a table, and as a file", key=f"table-{name}", on_change="rerun") as more:
             if more.open:
-                show_table(table)
+                show_table(table, columns)
                 downloads(view, name, table, title, how, has_chart=True)
         st.caption(f"{how} {view.made()} Devices: {view.in_words}.")
 
@@ -132,10 +143,10 @@ def _chosen(key: str, targets: Sequence[filters.Target]) -> None:
         filters.set_to(targets[place])
 
 
-def show_table(table: pl.DataFrame) -> None:
+def show_table(table: pl.DataFrame, columns: dict | None = None) -> None:
     """The name first, where rows have one: the ids before it say nothing to a person."""
     table = table.select(*(["name"] if "name" in table.columns else []), pl.exclude("name"))
-    st.dataframe(table, column_config=_columns(table), hide_index=True)
+    st.dataframe(table, column_config=columns or _columns(table), hide_index=True)
 
 
 def show_text(table: pl.DataFrame) -> None:

@@ -30,7 +30,7 @@ def results(view: cards.View, case: Case) -> None:
 
 def _documents(view: cards.View, case: Case) -> None:
     """Both are made when they are asked for."""
-    about = view.about("Business case")
+    about = words.of_snapshot(view.about("Business case"), view.snapshot)
     with st.container(horizontal=True):
         for label, ending, made_by in (
             ("Workbook (XLSX)", "xlsx", workbook),

@@ -1,6 +1,7 @@
 """The business case as a Word document, in the shape of a Modification Report's impact section."""
 
 import io
+import re
 from collections.abc import Sequence
 
 import polars as pl
@@ -9,6 +10,7 @@ from docx.document import Document as Doc
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
+from docx.oxml.text.paragraph import CT_P
 from docx.shared import Cm, Pt
 from docx.text.paragraph import Paragraph
 
@@ -19,9 +21,15 @@ from dashboard import case_pictures, words_criteria
 from dashboard import words_business_case as words
 from dashboard.case_pictures import Bar, Row
 from dashboard.charts import ACTUAL, OVER_REPORTED, REPORTED
+from dashboard.reports.widths import widths
 from dashboard.words import count, percent
 
-SMALL = Pt(8)
+SMALL, FOOT = Pt(8), Pt(7)
+# The width of a table, and how many letters of it go into a line.
+ACROSS, LETTERS = Cm(17), 96
+# A table of no more rows is kept on one page.
+SHORT = 12
+NUMBER = re.compile(rf"{words.MINUS}?£?[\d,]+(\.\d+)?( %|\u00a0%)?")
 MOST_SWINGS = 10
 
 
@@ -62,18 +70,27 @@ class _Made:
 
     def table(self, caption: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Its first row is said again on each page that it goes on to; no row breaks over two."""
+        if isinstance(said := self.doc.element.body[-2], CT_P):
+            Paragraph(said, self.doc).paragraph_format.keep_with_next = True
         self._caption("Table", caption).paragraph_format.keep_with_next = True
         table = self.doc.add_table(rows=0, cols=len(names), style="Light Grid Accent 1")
+        table.autofit = False
+        across = [int(ACROSS * share) for share in widths(names, rows, LETTERS)]
+        for column, width in zip(table.columns, across, strict=True):
+            column.width = width
+        last = len(rows) if len(rows) <= SHORT else 1
         for place, values in enumerate([names, *rows]):
             row = table.add_row()
             properties = row._tr.get_or_add_trPr()
             properties.append(OxmlElement("w:cantSplit"))
             if place == 0:
                 properties.append(OxmlElement("w:tblHeader"))
-            for cell, value in zip(row.cells, values, strict=True):
+            for cell, value, width in zip(row.cells, values, across, strict=True):
+                cell.width = width
                 paragraph = cell.paragraphs[0]
                 paragraph.add_run(value).font.size = SMALL
-                if place and value[:1].isdigit() | (value[:1] in (words.MINUS, "£")):
+                paragraph.paragraph_format.keep_with_next = place < last
+                if place and NUMBER.fullmatch(value):
                     paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
         self.doc.add_paragraph()
 
@@ -98,6 +115,19 @@ class _Made:
         paragraph.add_run(f": {text}")
         return paragraph
 
+    def foot(self, text: str) -> None:
+        """On every page, with its number."""
+        paragraph = self.doc.sections[0].footer.paragraphs[0]
+        paragraph.add_run(f"{text} \u00b7 Page ").font.size = FOOT
+        for name, after in (("PAGE", " of "), ("NUMPAGES", "")):
+            field = OxmlElement("w:fldSimple")
+            field.set(qn("w:instr"), f" {name} ")
+            number = paragraph.add_run("1")
+            number.font.size = FOOT
+            field.append(number._r)
+            paragraph._p.append(field)
+            paragraph.add_run(after).font.size = FOOT
+
     def as_bytes(self) -> bytes:
         sink = io.BytesIO()
         self.doc.save(sink)
@@ -109,6 +139,8 @@ def _summary(made: _Made, case: Case, about: dict[str, str]) -> None:
     made.doc.core_properties.title = title
     made.doc.core_properties.author = ""
     made.doc.add_heading(title, 0)
+    made.foot(words.foot(about))
+    made.say(f"The Devices that this case is about: {about['filters']}.")
     if estate := about.get("estate"):
         made.say(f"**{estate}**")
     made.heading("Summary")
@@ -248,8 +280,8 @@ def _swings(made: _Made, case: Case) -> None:
             [
                 swing["label"],
                 swing["unit"],
-                *(f"{swing[level]:g}" for level in ("low", "central", "high")),
-                words.NO_BREAK_EVEN if swing["break_even"] is None else f"{swing['break_even']:,.4g}",
+                *(words.plain_number(swing[level]) for level in ("low", "central", "high")),
+                words.NO_BREAK_EVEN if swing["break_even"] is None else words.plain_number(swing["break_even"], 4),
             ]
             for swing in case.tornado.to_dicts()
         ],
@@ -263,7 +295,7 @@ def _rest(made: _Made, case: Case, about: dict[str, str]) -> None:
     made.heading("Assumptions")
     made.say(f"{words.standing(case.assumptions)} The figures use the central values.")
     table = words.inputs_table(case.assumptions).drop("Key")
-    rows = [[value if isinstance(value, str) else f"{value:g}" for value in row] for row in table.rows()]
+    rows = [[value if isinstance(value, str) else words.plain_number(value) for value in row] for row in table.rows()]
     made.table("Assumptions", table.columns, rows)
     made.heading("Sources")
     made.table("Where the figures come from", ("What", "Is"), words.provenance(case, about))

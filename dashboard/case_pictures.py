@@ -2,13 +2,14 @@
 
 import io
 from collections.abc import Sequence
+from math import ceil, floor, log10
 from textwrap import wrap
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 WIDTH, ROW, LABELS, TEXTS = 1800, 64, 560, 250
-INK, PAPER, LINE = "#1A1A1A", "#FFFFFF", "#7D7D7D"
+INK, PAPER, LINE, LIGHT = "#1A1A1A", "#FFFFFF", "#7D7D7D", "#D9D9D9"
 
 
 class Bar(NamedTuple):
@@ -32,10 +33,17 @@ def plain(text: str) -> str:
     return text.replace("\u2212", "-").replace("£,", "GBP,").replace("£", "GBP ").replace("\u00a0", " ")
 
 
+def ticks(low: float, high: float) -> list[float]:
+    """A few round numbers from low to high."""
+    power = 10 ** floor(log10(((high - low) or 1) / 4))
+    step = next(power * part for part in (1, 2, 5, 10) if power * part * 5 >= high - low)
+    return [step * place for place in range(ceil(low / step), floor(high / step) + 1)]
+
+
 def bars(rows: Sequence[Row], axis: str, legend: dict[str, str]) -> bytes:
     """A row each, the first on top; axis: what the length stands for; legend: colour -> name."""
     font = ImageFont.load_default(size=28)
-    image = Image.new("RGB", (WIDTH, ROW * (len(rows) + 2) + 30), PAPER)
+    image = Image.new("RGB", (WIDTH, ROW * (len(rows) + 2) + 80), PAPER)
     draw = ImageDraw.Draw(image)
     ends = [value for row in rows for bar in row.bars for value in (bar.start, bar.end)]
     low, high = min(ends, default=0), max(ends, default=1)
@@ -49,6 +57,10 @@ def bars(rows: Sequence[Row], axis: str, legend: dict[str, str]) -> bytes:
         draw.rectangle((place, 18, place + 28, 46), fill=colour)
         draw.text((place + 40, 32), plain(name), INK, font, anchor="lm")
         place += 90 + int(draw.textlength(name, font))
+    foot = ROW * (len(rows) + 1) + 16
+    for tick in ticks(low, high):
+        draw.line((across(tick), ROW, across(tick), foot), LIGHT, 2)
+        draw.text((across(tick), foot + 24), plain(f"{tick:,.0f}"), INK, font, anchor="mm")
     for number, row in enumerate(rows):
         middle = ROW * (number + 1) + 40
         for line, text in enumerate(lines := wrap(plain(row.label), 40)[:2]):
@@ -60,8 +72,8 @@ def bars(rows: Sequence[Row], axis: str, legend: dict[str, str]) -> bytes:
         most = max((max(across(bar.start), across(bar.end)) for bar in row.bars), default=LABELS)
         draw.text((most + 12, middle), plain(row.text), INK, font, anchor="lm")
     if low <= 0 <= high:
-        draw.line((across(0), ROW, across(0), ROW * (len(rows) + 1) + 16), LINE, 3)
-    draw.text((LABELS, ROW * (len(rows) + 1) + 50), plain(axis), INK, font, anchor="lm")
+        draw.line((across(0), ROW, across(0), foot), LINE, 3)
+    draw.text((LABELS, foot + 74), plain(axis), INK, font, anchor="lm")
     sink = io.BytesIO()
     image.save(sink, "PNG", optimize=True)
     return sink.getvalue()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from analysis.pipeline import MOST_QUARANTINED
+from dashboard.cli_paths import nameable
 from data.check import Checked, checked
 from data.extracts import InputRefused
 
@@ -18,7 +19,7 @@ def register(app: typer.Typer, say: Callable[[str], None]) -> None:
 
     @app.command()
     def check(
-        extracts: Annotated[Path, typer.Option(help="Folder with one sub-folder an extract.")],
+        extracts: Annotated[Path, typer.Option(callback=nameable, help="Folder with one sub-folder an extract.")],
         max_quarantined: Annotated[
             float, typer.Option(min=0, max=1, help="The share of bad rows of an extract that would refuse it.")
         ] = MOST_QUARANTINED,

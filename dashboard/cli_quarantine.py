@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from analysis import pipeline
+from dashboard.cli_paths import nameable
 from data.extracts import digests, printable, surveyed, unreadable
 from data.marts import Snapshot, current
 
-Marts = Annotated[Path, typer.Option(help="Folder in which snapshots are published.")]
+Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 
 
 def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager], say: Callable[[str], None]) -> None:
@@ -31,7 +32,9 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
     @quarantine.command()
     def release(
         marts: Marts,
-        extracts: Annotated[Path, typer.Option(help="The extracts folder, in which files have been put right.")],
+        extracts: Annotated[
+            Path, typer.Option(callback=nameable, help="The extracts folder, in which files have been put right.")
+        ],
     ) -> None:
         """Looks at the quarantined files anew and builds with those that are good now, as the last build was asked.
 

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from dashboard.cli_paths import nameable
 from data import keeping, scopes
 from data.marts import in_use, snapshots
 
-Marts = Annotated[Path, typer.Option(help="Folder in which snapshots are published.")]
+Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 Number = Annotated[int, typer.Argument(min=1, help="A snapshot's number, as `list` tells it.")]
 
 

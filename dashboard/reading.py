@@ -5,7 +5,9 @@ once for all readers is held by scope and snapshot.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 import polars.selectors as cs
@@ -22,6 +24,8 @@ from data import history as histories
 from data.marts import NoSnapshot, Snapshot, current, snapshots
 from data.reduction import duis_form
 from data.scopes import ALL, PARTY, Scope, Sealed
+
+Made = TypeVar("Made")
 
 
 def marts() -> Path:
@@ -134,9 +138,27 @@ def selected_counts(folder: Path, selection: Selection) -> pl.DataFrame:
     return select(counts(folder), selection)
 
 
+def held(folder: Path, selection: Selection, name: str, of: tuple, make: Callable[[], Made]) -> Made:
+    """What `make` makes of these Devices of the snapshot, held for whoever asks for the same; never to be changed.
+
+    name and of: what tells it from all else that is made of them; `make` must depend on nothing more. For what is
+    small: frames behind charts, and finished charts.
+    """
+    return _held(folder, selection, name, of, make)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _held(folder: Path, selection: Selection, name: str, of: tuple, _make: Callable[[], Made]) -> Made:
+    return _make()
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
 def party_names(folder: Path) -> dict[str, str]:
-    """Party id -> name, where the parties extract has one; two parties of one name are told apart by their id."""
-    table = small_table(folder, "parties").group_by("party_id").agg(name=pl.col("party_name").min())
+    """Party id -> name, where the parties extract has one; two parties of one name are told apart by their id.
+
+    Read-only, shared by all readers of its scope.
+    """
+    table = _small_table(folder, "parties").group_by("party_id").agg(name=pl.col("party_name").min())
     shared = pl.col("name").is_duplicated()
     name = pl.when(shared).then(pl.format("{} ({})", "name", "party_id")).otherwise("name")
     return dict(table.select("party_id", name).rows())

@@ -6,8 +6,11 @@ from analysis.assumptions import Assumptions, driver, drivers, unconfirmed
 from analysis.business_case import DRAWS, SEED, Case, cost_per_device
 from analysis.case_volumes import Window
 from analysis.causes import label_of
-from dashboard.words import count, month, percent
+from analysis.report import checksum, version
+from analysis.selection import Selection
+from dashboard.words import DIMENSIONS, count, month, percent
 from dashboard.words_criteria import set_name
+from data.marts import Snapshot
 
 MINUS = "\u2212"
 FROM = "from assumptions to be confirmed"
@@ -17,6 +20,7 @@ NO_COST_IS_KNOWN = (
 )
 NOTHING_CHOSEN = "No amendment is switched on, so the case below is for **all four** of them."
 NO_MONTH = "These filters leave no month of commissioning of which every Device is due, so there is no yearly number."
+FIGURE = "Figure"
 NEVER = "not within the years"
 NO_RATIO = "no ratio"
 NO_BREAK_EVEN = "none within its limits"
@@ -143,8 +147,37 @@ def set_in_words(case: Case) -> str:
     return f"{set_name(case.chosen)}, {'with' if case.evidence else 'without'} certificate evidence"
 
 
+def plain_number(value: float, digits: int = 10) -> str:
+    """An input as it was given, or a result of so many digits; never with an exponent."""
+    shown = f"{abs(float(f'{value:.{digits}g}')):,.10f}".rstrip("0").rstrip(".")
+    return f"{MINUS if value < 0 and shown != '0' else ''}{shown}"
+
+
+def of_snapshot(about: dict[str, str], snapshot: Snapshot) -> dict[str, str]:
+    """The facts with the snapshot's checksum and the version of the program."""
+    return about | {"snapshot": f"{snapshot.number}, SHA-256 {checksum(snapshot)}", "version": version()}
+
+
+def filters(chosen: Selection, names: dict[str, str]) -> str:
+    """What the Devices are narrowed to, besides months; names: party id -> name."""
+    parts = [" and ".join(chosen.device_types)] if chosen.device_types else []
+    if chosen.regions:
+        parts.append("region " + " or ".join(chosen.regions))
+    if chosen.parties:
+        named = " or ".join(names.get(party, party) for party in chosen.parties)
+        parts.append(f"{DIMENSIONS[chosen.party_role].lower()} {named}")
+    return ", ".join(parts) or "all Devices"
+
+
+def foot(about: dict[str, str]) -> str:
+    """What stands on every page of the document; about: the facts that every file says of itself."""
+    names = {"classification": "Classification", "scope": "Scope", "filters": "Devices", "as_at": "As at"}
+    names |= {"snapshot": "Snapshot", "version": "Version", "file_made": "File made"}
+    return " \u00b7 ".join(f"{name}: {about[key]}" for key, name in names.items() if about.get(key))
+
+
 def headline(case: Case) -> str:
-    found, span = case.summary, f"{case.values['years']:.0f} years"
+    found, span = case.summary, f"{case.values['years']:.0f} year{'' if case.values['years'] == 1 else 's'}"
     value = found["net_present_value"]
     what = "gains" if value >= 0 else "loses"
     return f"The change {what} {pounds(abs(value))} over {span}, {carried(case.assumptions)}"
@@ -193,12 +226,33 @@ def explained(case: Case) -> pl.DataFrame:
     rest = f"; {carried(case.assumptions)}"
 
     def inputs(*names: str) -> str:
-        return "; ".join(f"{driver(name).label} = {v[name]:g}" for name in names)
+        return "; ".join(f"{driver(name).label} = {plain_number(v[name])}" for name in names)
 
     devices = f"over-reported a year {of.now:,.2f} in force, {of.after:,.2f} under the set"
     hubs = f"CHFs {of.now_chf:,.2f} and {of.after_chf:,.2f}"
     change = ["change_once", "change_yearly", *(["evidence_once", "evidence_yearly"] if case.evidence else [])]
+    present = (
+        f"savings {pounds(found['present_value_of_savings'], 2)}; "
+        f"cost of the change {pounds(found['present_value_of_cost'], 2)}"
+    )
+    simulated = case.simulation
+    drawn = f"low, central and high of each uncertain driver; {DRAWS:,} draws, {case.distribution}, seed {SEED}"
+    counted = f"Devices commissioned {period(case.months)}, reported failed, certificates right"
+    spread = f"counted in {case.months.months} months, times 12 / {case.months.months}"
     rows = [
+        (
+            "Over-reported Devices a year, in force",
+            f"{of.now:,.2f}",
+            spread,
+            f"{counted}: {case.kinds['over_reported'].sum():,}, of them CHFs {of.now_chf / case.months.to_a_year:,.0f}",
+        ),
+        (
+            "Over-reported Devices a year, under the set",
+            f"{of.after:,.2f}",
+            spread,
+            f"{counted}, and still reported failed under the set: {case.kinds['still_over_reported'].sum():,}, "
+            f"of them CHFs {of.after_chf / case.months.to_a_year:,.0f}",
+        ),
         (
             "DCC Users' cost per over-reported Device",
             pounds(each["DCC Users"], 2),
@@ -234,13 +288,13 @@ def explained(case: Case) -> pl.DataFrame:
             "Saving, year 1",
             pounds(found["saving"], 2),
             "cost of doing nothing less cost under the set",
-            "the two above",
+            f"{pounds(found['cost_now'], 2)} and {pounds(found['cost_after'], 2)}",
         ),
         (
             "Savings, present value",
             pounds(found["present_value_of_savings"], 2),
             "sum over years t = 1 to years of saving times (1 + growth)^(t-1) / (1 + discount rate)^t",
-            inputs("growth", "years", "discount_rate"),
+            f"saving in year 1 {pounds(found['saving'], 2)}; {inputs('growth', 'years', 'discount_rate')}",
         ),
         (
             "Cost of the change, present value",
@@ -252,19 +306,19 @@ def explained(case: Case) -> pl.DataFrame:
             "Net present value",
             pounds(found["net_present_value"], 2),
             "savings less cost of the change, both as present values",
-            "the two above",
+            present,
         ),
         (
             "Payback",
             years(found["payback_years"]),
             "when savings less yearly cost, not discounted, reach the cost once; evenly within a year",
-            inputs("growth", *change),
+            f"saving in year 1 {pounds(found['saving'], 2)}; {inputs('growth', 'years', *change)}",
         ),
         (
             "Benefit-cost ratio",
             ratio(found["benefit_cost_ratio"]),
             "savings divided by cost of the change, both as present values",
-            "as above",
+            present,
         ),
         (
             "Missed failures created a year",
@@ -272,10 +326,43 @@ def explained(case: Case) -> pl.DataFrame:
             "volume times Devices not secure that would pass",
             f"{of.missed_created:,.2f} a year in the snapshot; {inputs('volume')}",
         ),
+        (
+            "Missed failures created, all years",
+            f"{found['missed_created_all_years']:,.2f}",
+            "sum over years t = 1 to years of those of year 1 times (1 + growth)^(t-1)",
+            f"{found['missed_created']:,.2f} in year 1; {inputs('growth', 'years')}",
+        ),
+        (
+            "Price of a missed failure that takes all that is gained",
+            "none" if found["missed_break_even"] is None else pounds(found["missed_break_even"], 2),
+            "net present value divided by the missed failures of all years, discounted as the savings are",
+            f"net present value {pounds(found['net_present_value'], 2)}; missed failures created in year 1 "
+            f"{found['missed_created']:,.2f}; {inputs('growth', 'years', 'discount_rate')}",
+        ),
+        (
+            "Devices a year that would pass unverified",
+            f"{found['unverified_passed']:,.2f}",
+            "volume times Devices not verified that would pass",
+            f"{of.unverified_passed:,.2f} a year in the snapshot; {inputs('volume')}",
+        ),
+        *(
+            (f"Net present value, {name}", pounds(value, 2), how, drawn)
+            for name, value, how in (
+                ("P10", simulated.p10, "one in ten draws of the uncertain drivers gives less"),
+                ("P50", simulated.p50, "half of the draws of the uncertain drivers give less"),
+                ("P90", simulated.p90, "nine in ten draws of the uncertain drivers give less"),
+            )
+        ),
+        (
+            "Chance that the net present value is negative",
+            percent(simulated.chance_negative),
+            "share of the draws of the uncertain drivers that give less than £0",
+            drawn,
+        ),
     ]
-    named = pl.DataFrame(rows, ["Figure", "Value", "How it is made", "Inputs"], orient="row")
+    named = pl.DataFrame(rows, [FIGURE, "Value", "How it is made", "Inputs"], orient="row")
     return named.with_columns(
-        pl.when(pl.col("Value").str.contains("£")).then(pl.col("Inputs") + rest).otherwise("Inputs")
+        pl.when(pl.any_horizontal(pl.all().str.contains("£"))).then(pl.col("Inputs") + rest).otherwise("Inputs")
     )
 
 
@@ -415,7 +502,7 @@ def compared(cases: dict[str, Case]) -> pl.DataFrame:
         "Drivers without a confirmed source": lambda case: str(unconfirmed(case.assumptions)),
     }
     columns = {name: [told(case) for told in shown.values()] for name, case in cases.items()}
-    return pl.DataFrame({"Figure": [*shown], **columns})
+    return pl.DataFrame({FIGURE: [*shown], **columns})
 
 
 def inputs_table(assumptions: Assumptions) -> pl.DataFrame:

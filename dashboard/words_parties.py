@@ -26,6 +26,11 @@ PEERS_HOW = (
     f"{FEWEST_PEERS}. In any quarter one peer in ten is above the highest line, and a quarter of few "
     "Devices due moves by chance alone."
 )
+ANONYMOUS_PEERS_HOW = (
+    f"Peers are all others in the same role with at least {FEWEST_DUE} Devices due in the quarter, over all types and "
+    "regions, whatever the filters, told within the disclosure policy: rates of rounded counts, of which those too "
+    "small count as none, in whole percent; no line of fewer than ten peers, nor at 0 or 100 percent."
+)
 MODELS_HOW = "Of this party's Devices only; Devices due in brackets. A model with few of them moves by chance."
 
 

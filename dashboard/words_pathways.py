@@ -56,6 +56,7 @@ ROADS_HOW = (
     "commissioning to the last check met. Reported and actual are of Devices due."
 )
 ATTEMPTS_HOW = "A hollow square is a step that was tried in vain; *again* marks a retry."
+SHOW_FLOW = "Show the roads as a flow, beside the pathway that is defined"
 FLOW_HOW = (
     "From top to bottom: the first step to succeed, the second and so on; the width is Devices. Drawn are the ten most "
     "frequent roads; all others flow together as other roads."

@@ -1,6 +1,10 @@
 """The business case: closed forms, a second computation in plain Python, what is refused, and the page."""
 
+import base64
+import re
+import zlib
 from calendar import monthrange
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -319,6 +323,38 @@ def test_scenarios_written_are_read_back_as_they_were():
     assert assumptions.read_scenarios(assumptions.write_scenarios(wanted)) == wanted
 
 
+def test_scenarios_for_an_address_are_short_and_read_back_as_they_were():
+    usual = assumptions.defaults()
+    dear = {**usual, "user_rate": Assumption(1.1, 2.2, 1e-7 + 3, "A survey, of \u00a3")}
+    scenarios = {"Usual": usual, "Dear; \u00e9 & co": dear, "=1+1": usual, "'=1+1": usual}
+    text = assumptions.packed(scenarios)
+    assert assumptions.unpacked(text) == scenarios
+    assert re.fullmatch("[A-Za-z0-9_-]+", text)
+    assert len(text) < 250
+
+
+@pytest.mark.parametrize("text", ["", "x", "nonsense!", "eJwDAAAAAAE", "\u00e9"])
+def test_a_text_that_is_no_scenarios_is_refused(text):
+    with pytest.raises(WrongAssumptions):
+        assumptions.unpacked(text)
+
+
+def test_a_text_cut_short_or_changed_is_refused_or_makes_sense():
+    """Whatever arrives: no other error, and nothing that makes no sense."""
+    text = assumptions.packed({"Dear": {**assumptions.defaults(), "user_rate": Assumption(1, 2, 3, "x")}})
+    bomb = base64.urlsafe_b64encode(zlib.compress(b"driver,low,central,high\n" + b"a" * 50_000_000)).decode()
+    for wrong in [
+        bomb,
+        *(text[:end] for end in range(len(text))),
+        *(text[:i] + "A" + text[i + 1 :] for i in range(40)),
+    ]:
+        try:
+            found = assumptions.unpacked(wrong)
+        except WrongAssumptions:
+            continue
+        assert all(assumptions.problems(one) == [] for one in found.values())
+
+
 def test_a_file_that_names_one_driver_leaves_the_others():
     found = assumptions.read_scenarios("\ufeffdriver,low,central,high,source\nuser_rate,1,2,3,Survey\n")
     assert found == {"file": assumptions.defaults() | {"user_rate": Assumption(1, 2, 3, "Survey")}}
@@ -528,6 +564,49 @@ def test_scenarios_are_saved_compared_and_put_back(app):
     press(app, "Put it into the boxes")
     assert app.number_input(key="user_rate").value == 40
     assert metrics(app)["Doing nothing costs, in year 1"] == nothing["Usual"]
+
+
+def test_scenarios_come_back_with_the_address(app):
+    app.number_input(key="user_rate").set_value(55.0)
+    # Both are names of columns of the table already.
+    for name in ("Figure", "As on this page"):
+        app.text_input(key="case_name").set_value(name)
+        drawn(app)
+        press(app, "Save the assumptions above")
+    kept = dict(app.session_state["case_scenarios"])
+    again = AppTest.from_file(APP, default_timeout=60).run()
+    again = again.switch_page("app_pages/business_case.py")
+    again.query_params["scenarios"] = app.query_params["scenarios"]
+    drawn(again)
+    assert dict(again.session_state["case_scenarios"]) == kept
+    table = next(frame.value for frame in again.dataframe if "Figure" in frame.value.columns)
+    assert [*table.columns] == ["Figure", "As on this page", "Figure (saved)", "As on this page (saved)"]
+    for _ in range(2):
+        press(again, "Remove it")
+    assert "scenarios" not in again.query_params
+
+
+def test_scenarios_of_an_address_that_was_cut_are_refused_by_name(app):
+    again = AppTest.from_file(APP, default_timeout=60).run()
+    again = again.switch_page("app_pages/business_case.py")
+    again.query_params["scenarios"] = "eJwLAAAAA"
+    assert "The scenarios in the address were not read" in drawn(again, wrong=True).error[0].value
+
+
+def test_scenarios_too_long_for_the_address_say_so_before_they_are_lost(app):
+    usual, random = assumptions.defaults(), np.random.default_rng(1)
+    many = {
+        f"S{place}": {name: replace(one, source=random.bytes(20).hex()) for name, one in usual.items()}
+        for place in range(15)
+    }
+    app.file_uploader(key="case_file").upload("many.csv", assumptions.write_scenarios(many).encode(), "text/csv")
+    said = [warning.value for warning in drawn(app).warning]
+    assert any("too long for the address" in text for text in said)
+    assert "scenarios" not in app.query_params
+    more = {f"T{place}": usual for place in range(6)}
+    app.file_uploader(key="case_file").upload("more.csv", assumptions.write_scenarios(more).encode(), "text/csv")
+    assert "at most 20 are kept" in drawn(app, wrong=True).error[0].value
+    assert len(app.session_state["case_scenarios"]) == 15
 
 
 def press(app, label):

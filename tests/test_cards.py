@@ -16,7 +16,7 @@ from test_pages import contrast
 from analysis import tables, views
 from analysis.funnel import funnel
 from analysis.selection import Selection, select
-from dashboard import cards, charts, charts_parties, device_list, filters
+from dashboard import cards, charts, charts_parties, device_list, filters, reading
 from data.export import outcomes_frame
 from tests.app_pages import with_open_tables
 
@@ -312,3 +312,34 @@ def test_a_listed_device_is_in_words_and_leads_to_its_page():
     assert shown["cause"] == "Empty Execution Status"
     assert "_" not in shown["finding"] + shown["unmet_checks"] + shown["faults"]
     assert shown["unmet_checks"].count("; ") == 1
+
+
+def test_what_is_held_is_told_apart_by_folder_selection_name_and_question(tmp_path):
+    """The same is made once; what differs in any of the four is made anew."""
+    made = []
+
+    def held(folder, types, name, *of):
+        def make():
+            made.append((folder, types, name, of))
+            return len(made)
+
+        return reading.held(tmp_path / folder, Selection(device_types=types), name, of, make)
+
+    asked = [
+        ("one", (), "rates"),
+        ("two", (), "rates"),
+        ("one", ("GSME",), "rates"),
+        ("one", (), "months"),
+        ("one", (), "rates", 0.03),
+        ("one", (), "rates", "0.03"),
+    ]
+    assert [held(*one) for one in asked] == [1, 2, 3, 4, 5, 6]
+    assert [held(*one) for one in asked] == [1, 2, 3, 4, 5, 6]
+    assert len(made) == 6
+
+
+def test_a_finished_figure_is_drawn_as_it_was():
+    figure = charts.blank_figure(100).add_scatter(x=[1, 2], y=[3, 4])
+    before = figure.to_dict()
+    assert charts.finished(figure).to_dict() == before
+    assert figure.to_dict() is figure.to_dict()

@@ -1,11 +1,14 @@
 """The files of the business case: a workbook that LibreOffice recalculates, a document, and the command line."""
 
+import csv
+import io
 import subprocess
 from dataclasses import replace
 from io import BytesIO
 from itertools import takewhile
 
 import openpyxl
+import polars as pl
 import pytest
 import typer
 from docx import Document
@@ -16,8 +19,10 @@ from typer.testing import CliRunner
 from analysis import assumptions, tables
 from analysis.amendments import AMENDMENTS
 from analysis.assumptions import Assumption
+from analysis.report import checksum, version
 from dashboard import case_document, case_pictures, cli_business_case, workbook
 from dashboard import words_business_case as words
+from data.export import outcomes_frame
 from data.extracts import InputRefused
 from tests.get_libreoffice import soffice
 
@@ -317,9 +322,66 @@ def test_bad_assumptions_are_refused_by_name_and_nothing_is_lost(demonstration_h
     assert (tmp_path / "case.xlsx").read_bytes() == b"an older file"
 
 
+def test_the_command_narrows_to_devices_and_says_so(demonstration, demonstration_home, tmp_path):
+    party = demonstration.frame("counts")["supplier"].drop_nulls()[0]
+    name = dict(demonstration.frame("parties").select("party_id", "party_name").rows())[party]
+    options = ["--device-type", "ESME, CHF", "--region", "North", "--party", party, "--party-role", "supplier"]
+    ran = run("business-case", "--marts", demonstration_home / "marts", "--to", tmp_path / "case.docx", *options)
+    assert ran.exit_code == 0, ran.output
+    outcomes = outcomes_frame(demonstration).filter(
+        pl.col("device_type").is_in(["ESME", "CHF"]), csp_region="North", supplier=party
+    )
+    document = Document(str(tmp_path / "case.docx"))
+    (row,) = cells(document, "Devices due")
+    due = outcomes.filter(pl.col("reported") != "not_due")
+    failed = due.filter(reported="failed")
+    over = failed.filter(actual="secure").height
+    assert row[:3] == [f"{due.height:,}", f"{failed.height:,}", f"{over:,}"]
+    said = f"ESME and CHF, region North, present supplier {name}"
+    assert f"The Devices that this case is about: {said}." in [p.text for p in document.paragraphs]
+    foot = document.sections[0].footer.paragraphs[0]
+    for fact in (said, checksum(demonstration), version(), "Classification: "):
+        assert fact in foot.text
+    assert [field.get(qn("w:instr")).strip() for field in foot._p.iter(qn("w:fldSimple"))] == ["PAGE", "NUMPAGES"]
+
+
+def test_every_figure_says_how_it_is_made_and_of_what(opened):
+    """Nothing is left to be looked for: each has inputs with numbers, and they make the figure."""
+    case, document = opened
+    rows = {row[0]: row[1:] for row in cells(document, "Figure", "Value", "How it is made")}
+    assert all(all(row) and any(one.isdigit() for one in row[2]) for row in rows.values())
+    pounds = [row for row in rows.values() if "£" in "".join(row)]
+    assert len(pounds) >= 13
+    assert all(words.FROM in row[2] for row in pounds)
+    assert case.summary["missed_break_even"] is not None
+    value, _, of = rows["Price of a missed failure that takes all that is gained"]
+    growing = sum(1.035**-year for year in range(1, 6))
+    npv, missed = case.summary["net_present_value"], case.of.missed_created
+    assert f"net present value {words.pounds(npv, 2)}" in of
+    assert value == words.pounds(npv / (missed * growing), 2)
+
+
+def test_inputs_are_shown_as_they_were_given():
+    shown = {1e9: "1,000,000,000", 0.035: "0.035", -0.1: "\u22120.1", 0: "0", 1e-7: "0.0000001", 1234.56: "1,234.56"}
+    assert {value: words.plain_number(value) for value in shown} == shown
+    assert words.plain_number(29979.6, 4) == "29,980"
+
+
+def test_the_axis_of_a_picture_has_a_few_round_numbers():
+    for low, high in ((0, 793), (-170_011, -20_011), (-1e9, 2e9), (0, 1), (5, 5)):
+        ticks = case_pictures.ticks(low, high)
+        assert len(ticks) <= 7
+        assert all(low <= one <= high for one in ticks)
+        assert low == high or len(ticks) >= 2
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--to", "case.xlsx", "--region", "Mars"], "no Device has 'Mars'"),
+        (["--to", "case.xlsx", "--device-type", ","], "names nothing"),
+        (["--to", "case.xlsx", "--party", "NOBODY"], "no Device has 'NOBODY'"),
+        (["--to", "case.xlsx", "--party-role", "owner"], "no role 'owner'"),
         (["--to", "case.pdf"], ".xlsx or .docx"),
         (["--to", "case.xlsx", "--amendments", "accept_all"], "accept_all"),
         (["--to", "case.xlsx", "--scenario", "Mine"], "--assumptions"),
@@ -340,3 +402,15 @@ def test_a_file_of_several_scenarios_asks_which(demonstration_home, tmp_path):
     ran = run("business-case", *options, "--assumptions", tmp_path / "two.csv")
     assert (ran.exit_code, (tmp_path / "case.xlsx").exists()) == (2, False)
     assert run("business-case", *options, "--assumptions", tmp_path / "two.csv", "--scenario", "B").exit_code == 0
+
+
+def test_no_text_of_a_scenario_is_taken_for_a_formula_and_each_comes_back():
+    usual = assumptions.defaults()
+    hostile = ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1dx", "'=1+1", "''@x", "'plain", "plain", '=HYPERLINK("http://x")']
+    named = {text: {**usual, "user_rate": replace(usual["user_rate"], source=text)} for text in hostile}
+    written = assumptions.write_scenarios(named)
+    texts = [(row["scenario"], row["source"]) for row in csv.DictReader(io.StringIO(written))]
+    cells = [cell for row in texts for cell in row]
+    assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\uff1d")] == []
+    assert {"'=1+1", "''=1+1", "'plain"} <= set(cells)
+    assert assumptions.read_scenarios(written) == named

@@ -6,6 +6,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ import pytest
 import typer
 from docx.oxml.ns import qn
 from streamlit.testing.v1 import AppTest
+from thorough import times
 
 from analysis import report as contents
 from analysis import tables
@@ -24,6 +26,7 @@ from analysis.disclosure import policy
 from analysis.report import Asked, Section, Table, all_asked, checksum, report, source
 from dashboard import chromium, cli_report
 from dashboard.reports import batch, html, model, pictures
+from dashboard.reports.widths import BESIDE, widths
 from data.export import outcomes_frame
 from tests.app_pages import FILES
 
@@ -178,6 +181,16 @@ def test_aggregates_hold_no_small_number_no_party_and_no_device(given, audience,
         assert not [name for name in given.names.values() if name in text]
 
 
+def test_the_picture_of_causes_shows_no_more_and_no_less_than_is_shown(given):
+    """A bar of parts would be too short where some part is not shown."""
+    told = report(Asked(contents.PANEL, MONTH), given)
+    (figure,) = [one for one in told.figures() if one.name == "causes"]
+    shown = table(told, "causes").filter(pl.col("reported_failures") > 0)
+    (bars,) = pictures.chart(figure).data
+    assert dict(zip(bars.y, bars.x, strict=True)) == dict(shown.select("label", "reported_failures").rows())
+    assert shown.height > 1
+
+
 def test_aggregates_are_the_exports_numbers_rounded(given, outcomes):
     figures = table(report(Asked(contents.PANEL, MONTH), given), "figures")
     due = outcomes.filter(pl.col("reported") != "not_due", month=MONTH)
@@ -204,22 +217,33 @@ def text_of(name, content):
         frame, facts = pl.read_parquet(io.BytesIO(content)), pl.read_parquet_metadata(io.BytesIO(content))
         return frame.write_csv() + "\n".join(value for key, value in facts.items() if key != "ARROW:schema")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return "\n".join(archive.read(one).decode() for one in archive.namelist() if one.endswith(".xml"))
+        named = [one for one in archive.namelist() if one.endswith((".xml", ".rels"))]
+        pictures_only = {Path(one).suffix for one in archive.namelist() if one not in named}
+        assert pictures_only <= {".png", ".jpeg"}, name
+        return "\n".join(archive.read(one).decode() for one in named)
 
 
-def test_no_report_of_a_user_holds_another_partys_device(given, outcomes, without_chromium):
+def test_no_report_of_a_user_holds_another_partys_device(given, outcomes, demonstration, without_chromium):
+    """Over all users and formats; typst takes a third of a second a report, so PDF over all when thorough only."""
     users = [asked for asked in all_asked(MONTH, given) if asked.audience == contents.DCC_USER]
     assert len(users) > 40
-    # Typst takes a third of a second a report: the largest stand for all, whose texts are one for all documents.
-    largest = sorted(users, key=lambda asked: -of(outcomes, asked).height)[:2]
+    largest = sorted(users, key=lambda asked: -of(outcomes, asked).height)[: times(quick=2, thorough=len(users))]
+    keys = {key.to_bytes(8).hex("-").upper(): key for key in demonstration.frame("outcomes")["device_key"]}
     named = 0
     for asked in users:
         own = set(of(outcomes, asked)["device_id"])
+        others = {key for name, key in keys.items() if name not in own}
         formats = [name for name in batch.FORMATS if name != "pdf" or asked in largest]
-        for name, text in texts(batch.files(report(asked, given), {}, STAMP, formats)).items():
+        files = batch.files(report(asked, given), {}, STAMP, formats)
+        assert {name.rpartition(".")[2] for name in files} == set(formats)
+        for name, text in texts(files).items():
             found = set(EUI.findall(text))
             assert found <= own, name
             named += len(found)
+            # Nor as the number that the data keep it as, or without its hyphens.
+            words = re.findall(r"\b[0-9A-Fa-f]{15,20}\b", text)
+            bare = {int(word) for word in words if word.isdigit()} | {int(word, 16) for word in words}
+            assert not bare & others, name
     assert named > 1000
 
 
@@ -280,6 +304,47 @@ def test_the_docx_has_captions_alternative_texts_and_header_rows_that_repeat(tol
     cells = [cell.text for cell in figures.rows[1].cells]
     row = table(told, "figures").row(0, named=True)
     assert cells[2:4] == [f"{row['due']:,}", f"{row['failures']:,}"]
+
+
+def test_columns_are_as_wide_as_their_words_and_tables_fit_the_page(told, files):
+    heads, rows = ["Device", "What is wrong", "Checks"], [["6E-5D-1A-01-02-03-04-05", "a word " * 30, "1"]] * 3
+    found = widths(heads, rows, 80)
+    assert sum(found) == pytest.approx(1)
+    assert found[0] * 80 >= 23 + BESIDE
+    assert found[2] * 80 >= len("Checks") + BESIDE
+    assert found[1] == max(found)
+    # A table of little takes little; one that cannot fit takes the whole line.
+    assert sum(widths(["A"], [["1"]], 100)) < 0.1
+    assert sum(widths(["A" * 300, "B"], [["1", "2"]], 100)) == pytest.approx(1)
+    word = docx.Document(io.BytesIO(files[f"{told.stem}.docx"]))
+    section = word.sections[0]
+    for shown in word.tables:
+        grid = [int(column.get(qn("w:w"))) for column in shown._tbl.iter(qn("w:gridCol"))]
+        assert len(grid) == len(shown.columns)
+        room = (section.page_width - section.left_margin - section.right_margin) / 635
+        assert 0 < sum(grid) <= room + len(grid)
+    # No heading nor sentence before a table or a picture can be the last of a page.
+    for one, following in pairwise(word.paragraphs):
+        if one.style.name.startswith("Heading") or (following.style.name == "Caption" and one.style.name == "Normal"):
+            is_kept = one.paragraph_format.keep_with_next or one.style.paragraph_format.keep_with_next
+            assert is_kept or "pic:pic" in one._p.xml, one.text
+
+
+def test_no_section_of_the_pdf_begins_at_the_foot_of_a_page(told, files):
+    """Each title stands on a page with its sentences and with the caption of what follows them."""
+    pages = [
+        page.extract_text().replace("\n", " ") for page in pypdf.PdfReader(io.BytesIO(files[f"{told.stem}.pdf"])).pages
+    ]
+    bare = ["".join(page.split()) for page in pages]
+
+    def page_of(text):
+        (found,) = [place for place, page in enumerate(bare) if "".join(text.split()) in page]
+        return found
+
+    for section in told.sections:
+        captions = [one.title for one in [*section.figures, *section.tables][:1]]
+        wanted = section.title + "".join(section.sentences) + "".join(captions)
+        assert page_of(wanted) >= 0, section.title
 
 
 def test_the_pdf_holds_the_figures(told, files):
@@ -468,3 +533,22 @@ def test_the_page_makes_each_format(given, demonstration_home, monkeypatch, with
     assert words_reports.FORMAT_NAMES.keys() == starts.keys()
     for name, start in starts.items():
         assert report_choice.made(told, name).startswith(start)
+
+
+def test_every_format_of_the_command_says_its_classification_and_scope(
+    demonstration, tmp_path, without_chromium, monkeypatch
+):
+    monkeypatch.setenv("PCO_CLASSIFICATION", "CANARY-CLASS")
+    scopes = {
+        Asked(contents.PANEL, MONTH): "aggregates through the disclosure policy; no Devices, no parties",
+        Asked(contents.SSC, MONTH): "all parties, all Devices",
+    }
+    for asked, scope in scopes.items():
+        out = tmp_path / asked.audience
+        made = batch.make([asked], demonstration, out, STAMP)
+        for name, text in texts({file.name: file.read_bytes() for file in made if file.suffix != ".parquet"}).items():
+            assert "CANARY-CLASS" in text, name
+            assert scope in " ".join(text.split()), name
+        for file in out.glob("*.parquet"):
+            assert pl.read_parquet_metadata(file)["Scope"] == scope
+            assert pl.read_parquet_metadata(file)["Classification"] == "CANARY-CLASS"

@@ -9,7 +9,7 @@ from dashboard import cards, charts_criteria, filters, reading, switches, words_
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
-table = words_criteria.named(criteria.sets(counts))
+table = view.held("sets of amendments", lambda: words_criteria.named(criteria.sets(counts)))
 now = criteria.under(table, (), False)
 
 st.title("Criteria")
@@ -41,7 +41,8 @@ with st.container(horizontal=True):
     for name, number, beside in words_criteria.metrics(now, then):
         st.metric(name, number, beside, delta_color="off", delta_arrow="off", border=True)
 if order:
-    st.markdown(words_criteria.effect(then, criteria.newly_passing(counts, order, evidence), evidence))
+    newly = view.held("newly passing", lambda: criteria.newly_passing(counts, order, evidence), order, evidence)
+    st.markdown(words_criteria.effect(then, newly, evidence))
 st.caption("The address of this page holds the switches, the order and the filters: copy it to discuss this set.")
 
 files = words_criteria.part_of_file_name(order, evidence)
@@ -55,20 +56,22 @@ if order:
         steps,
         words_criteria.steps_how(order, evidence),
     )
-shares = criteria.contributions(table, order, evidence)
+shares = view.held("contributions", lambda: criteria.contributions(table, order, evidence), order, evidence)
 cards.card(
     view,
     f"criteria-contributions-{files}",
     words_criteria.contributions_title(shares),
-    charts_criteria.contributions(shares),
+    lambda: charts_criteria.contributions(shares),
     shares.with_columns(pl.col("measure").replace_strict(words_criteria.MEASURE_NAMES)),
     words_criteria.contributions_how(evidence),
+    of=(order, evidence),
 )
 cards.card(
     view,
     "criteria-frontier",
     words_criteria.frontier_title(table),
-    charts_criteria.frontier(table, then),
+    lambda: charts_criteria.frontier(table, then),
     table,
     words_criteria.frontier_how(),
+    of=(order, evidence),
 )

@@ -8,7 +8,7 @@ from dashboard import cards, charts, filters, reading, report_cards, words, word
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
-overall = rates.rates(counts).row(0, named=True)
+overall = view.held("rates", lambda: rates.rates(counts)).row(0, named=True)
 
 st.title("Overview")
 if overall["due"] == 0:
@@ -17,8 +17,8 @@ if overall["due"] == 0:
 
 st.header(words.headline(overall), anchor="headline")
 st.markdown(words.overview_sentence(overall))
-months = views.by_month(counts)
-last = reporting.last_month_all_due(counts)
+months = view.held("months", lambda: views.by_month(counts))
+last = view.held("last month all due", lambda: reporting.last_month_all_due(counts))
 if last:
     st.markdown(words_changes.last_month(months.row(by_predicate=pl.col("commissioned_month") == last, named=True)))
 
@@ -47,20 +47,21 @@ cards.card(
     view,
     "rates-by-month",
     words.tolerance_title(months, tolerance),
-    charts.rates_by_month(months, tolerance),
+    lambda: charts.rates_by_month(months, tolerance),
     months,
     "Reported: Devices reported failed of Devices due. Actual: estimated from the Devices that could "
     "be judged by their certificates, weighted to all Devices due; the band is its 95 % interval.",
+    of=(tolerance,),
     filter_by=filters.by_month(months["commissioned_month"]),
 )
 report_cards.by_report(view, tolerance)
-steps = views.waterfall(counts)
+steps = view.held("waterfall", lambda: views.waterfall(counts))
 cards.card(
     view,
     "reported-to-actual",
     f"Of {words.count(overall['reported_failures'])} reported failures, "
     f"{words.count(overall['over_reported'])} are on Devices with the right certificates",
-    charts.waterfall(steps),
+    lambda: charts.waterfall(steps),
     steps,
     "Counts of Devices, none estimated: each cause's step is the Devices reported failed for it whose certificates "
     "are right; those not verified are neither right nor wrong.",

@@ -17,7 +17,8 @@ dimension = st.selectbox(
     key="compare_by",
     bind="query-params",
 )
-table = views.by_party(counts, dimension, reading.party_names(view.snapshot.folder))
+names = reading.party_names(view.snapshot.folder)
+table = view.held("rates by", lambda: views.by_party(counts, dimension, names), dimension)
 if table.is_empty():
     cards.nothing_selected()
     st.stop()
@@ -26,20 +27,22 @@ cards.card(
     view,
     "parties",
     words.parties_title(table, dimension),
-    charts.dumbbell(table),
+    lambda: charts.dumbbell(table),
     table,
     "Sorted by reported rate; Devices due in brackets. A party with few Devices due may have a high or low rate by "
     "chance alone: look at its interval.",
+    of=(dimension,),
     filter_by=filters.by_party(table, dimension),
 )
-standings = funnel(table)
+standings = view.held("funnel", lambda: funnel(table), dimension)
 cards.card(
     view,
     "funnel",
     words_parties.funnel_title(standings, dimension),
-    charts_parties.funnel(standings),
+    lambda: charts_parties.funnel(standings),
     standings,
     words_parties.FUNNEL_HOW,
+    of=(dimension,),
     filter_by=filters.by_party(table, dimension),
 )
 largest = peers.largest(table, dimension)
@@ -51,13 +54,15 @@ over_time = st.toggle(
     help="Off until it is asked for: twelve small charts make the page slower to answer a filter.",
 )
 if over_time and not largest.is_empty():
-    quarters = peers.of_parties(peers.by_quarter(counts, dimension), dimension, largest)
+    by_quarter = view.held("rates by quarter and", lambda: peers.by_quarter(counts, dimension), dimension)
+    quarters = peers.of_parties(by_quarter, dimension, largest)
     cards.card(
         view,
         "quarters",
         words_parties.multiples_title(largest, table),
-        charts_parties.small_multiples(quarters),
+        lambda: charts_parties.small_multiples(quarters),
         quarters,
         words_parties.MULTIPLES_HOW,
+        of=(dimension,),
         filter_by=filters.by_quarter(counts["commissioned_month"].unique()),
     )

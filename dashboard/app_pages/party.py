@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from analysis import peers, views
+from analysis import anonymous_peers, peers, views
 from analysis.devices import count_to_act_on
 from analysis.funnel import funnel
 from dashboard import cards, charts, charts_parties, device_list, filters, reading, words_parties
@@ -15,7 +15,7 @@ names = reading.party_names(snapshot.folder)
 
 st.title("One party")
 everyone = reading.selected_counts(snapshot.folder, replace(view.selection, parties=()))
-standings = funnel(views.by_party(everyone, role, names))
+standings = view.held("standings", lambda: funnel(views.by_party(everyone, role, names)))
 party = filters.one_party(snapshot.folder, view.selection, standings[role])
 own_row = standings.filter(standings[role] == party)
 if own_row.is_empty():
@@ -28,35 +28,39 @@ view = cards.View(snapshot, only, filters.in_words(only, names))
 st.header(name, anchor="standing")
 st.markdown(words_parties.party_sentence(own_row.row(0, named=True)))
 
-trend = peers.beside_peers(peers.by_quarter(everyone, role), role, party)
+trend = view.held("beside peers", lambda: peers.beside_peers(peers.by_quarter(everyone, role), role, party))
+how = words_parties.PEERS_HOW
+if snapshot.files(anonymous_peers.TABLE):
+    trend = anonymous_peers.beside(trend, reading.small_table(snapshot.folder, anonymous_peers.TABLE), role)
+    how = words_parties.ANONYMOUS_PEERS_HOW
 cards.card(
     view,
     "beside-peers",
     words_parties.peers_title(name, trend),
-    charts_parties.peers(trend, name),
+    lambda: charts_parties.peers(trend, name),
     trend,
-    words_parties.PEERS_HOW,
+    how,
     filter_by=filters.by_quarter(everyone["commissioned_month"].unique()),
 )
 own = reading.selected_counts(snapshot.folder, only)
-by_cause = views.cause_table(own)
+by_cause = view.held("causes", lambda: views.cause_table(own))
 if by_cause["reported_failures"].sum():
     cards.card(
         view,
         "party-causes",
         words_parties.causes_title(by_cause),
-        charts.cause_bars(by_cause),
+        lambda: charts.cause_bars(by_cause),
         by_cause.drop("cause"),
         "Every reported failure has one cause, the first that holds; what each means is on the Causes page.",
     )
 else:
     st.success("None of its Devices due was reported failed.")
-models = views.by_party(own, "model", {})
+models = view.held("models", lambda: views.by_party(own, "model", {}))
 cards.card(
     view,
     "party-models",
     words_parties.models_title(models),
-    charts.dumbbell(models),
+    lambda: charts.dumbbell(models),
     models,
     words_parties.MODELS_HOW,
 )

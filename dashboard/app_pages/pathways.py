@@ -4,7 +4,7 @@ import polars as pl
 import streamlit as st
 
 from analysis import pathways
-from dashboard import cards, charts, charts_pathways, filters, reading, words_pathways
+from dashboard import cards, charts_pathways, filters, reading, words_pathways
 
 DRAWN = 10
 
@@ -16,7 +16,7 @@ if "pathway" not in outcomes.collect_schema():
     st.warning(words_pathways.TOO_OLD, icon=":material/history:")
     st.stop()
 
-filters.keep_in_address({"roads_of": "all", "roads_shown": 20, "dsp": False, "attempts": False})
+filters.keep_in_address({"roads_of": "all", "roads_shown": 10, "dsp": False, "attempts": False, "flow": False})
 with st.container(horizontal=True, vertical_alignment="bottom"):
     whose = st.selectbox(
         "Roads of",
@@ -25,12 +25,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="roads_of",
         bind="query-params",
     )
-    most = st.selectbox("Most frequent roads shown", [10, 20, 40], index=1, key="roads_shown", bind="query-params")
+    most = st.selectbox("Most frequent roads shown", [10, 20, 40], key="roads_shown", bind="query-params")
 with_dsp = st.toggle("With the DSP's two checks", key="dsp", bind="query-params")
 with_attempts = st.toggle("Tell retries, attempts in vain and unmet checks apart", key="attempts", bind="query-params")
 
 reported = None if whose == "all" else whose
-table = pathways.variants(outcomes, view.selection, most, reported, with_dsp, with_attempts)
+asked = most, reported, with_dsp, with_attempts
+table = view.held("roads", lambda: pathways.variants(outcomes, view.selection, *asked), *asked)
 if table.is_empty():
     cards.nothing_selected()
     st.stop()
@@ -38,25 +39,19 @@ if table.is_empty():
 totals = table.select(pl.col(pl.Int64).sum()).row(0, named=True)
 st.markdown(words_pathways.summary(totals))
 shown = words_pathways.named(table)
-with st.container(border=True, key="card-roads"):
-    title = words_pathways.roads_title(table)
-    how = " ".join([words_pathways.ROADS_HOW, *[words_pathways.ATTEMPTS_HOW] * with_attempts, words_pathways.LEGEND])
-    st.subheader(title, anchor="roads")
-    alt = "The roads as rows of squares. The table below holds the same."
-    st.plotly_chart(charts_pathways.roads(table), config=charts.CONFIG, key="chart-roads", alt=alt)
-    st.dataframe(
-        shown,
-        column_config={
-            name: st.column_config.NumberColumn(heading, format=words_pathways.FORMATS.get(name, "localized"))
-            if shown.schema[name].is_numeric()
-            else st.column_config.Column(heading)
-            for name, heading in words_pathways.HEADINGS.items()
-        },
-        hide_index=True,
-    )
-    cards.downloads(view, "roads", shown, title, how, has_chart=True)
-    st.caption(f"{how} {view.made()} Devices: {view.in_words}.")
+how = " ".join([words_pathways.ROADS_HOW, *[words_pathways.ATTEMPTS_HOW] * with_attempts, words_pathways.LEGEND])
+columns = {
+    name: st.column_config.NumberColumn(heading, format=words_pathways.FORMATS.get(name, "localized"))
+    if shown.schema[name].is_numeric()
+    else st.column_config.Column(heading)
+    for name, heading in words_pathways.HEADINGS.items()
+}
+title = words_pathways.roads_title(table)
+cards.card(view, "roads", title, lambda: charts_pathways.roads(table), shown, how, of=asked, columns=columns)
 
+# Off until it is asked for: two more charts make the page twice as slow to answer a filter.
+if not st.toggle(words_pathways.SHOW_FLOW, key="flow", bind="query-params"):
+    st.stop()
 taken, prescribed = st.columns([3, 2])
 with taken:
     links = pathways.links(table, DRAWN)
