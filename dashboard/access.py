@@ -183,6 +183,8 @@ def session_of(claims: dict) -> str:
 
 def end_login(claims: dict) -> Reader | None:
     """Ends the login of these claims, whoever holds it; None where nothing is to be ended."""
+    if not is_configured():
+        return None
     known = settings()
     issued, ends = (_seconds(claims.get(name)) for name in ("iat", "exp"))
     if not claims.get("sub") or issued is None or ends is None or is_ended(session_of(claims), known):

@@ -469,10 +469,11 @@ def test_a_snapshot_from_before_says_so_and_exports_as_ever(tmp_path, monkeypatc
     folders = builds.folders(tmp_path)
     builds.pco_build(folders)
     before = outcomes_frame(current(folders.marts))
-    [file] = current(folders.marts).files("outcomes")
+    snapshot = current(folders.marts)
+    [file] = snapshot.files("outcomes")
     older = pl.read_parquet(file).drop("pathway", "pathway_hours")
     shutil.rmtree(tmp_path / "extracts")
     older.write_parquet(file)
-    builds.sealed_as_it_is(current(folders.marts))
+    builds.sealed_as_it_is(snapshot)
     assert outcomes_frame(current(folders.marts)).equals(before)
     assert "built before the roads were kept" in opened(folders.marts, monkeypatch).warning[0].value

@@ -58,9 +58,10 @@ class Process:
             for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders()
-            answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, told, answer.read().decode(errors="replace")
+            # A connection that the server closes is the answer's to close.
+            with connection.getresponse() as answer:
+                told = {name.lower(): value for name, value in answer.getheaders()}
+                return answer.status, told, answer.read().decode(errors="replace")
 
     def is_running(self):
         try:
@@ -474,7 +475,9 @@ def test_told_to_stop_a_page_is_finished_and_nothing_is_left(marts):
             await reader.asks()
             await reader.connection.recv()
             process.process.send_signal(signal.SIGTERM)
-            return await reader.sees()
+            drawn = await reader.sees()
+            await reader.leaves()
+            return drawn
 
         drawn = asyncio.run(told_while_drawing())
         assert (drawn.errors, drawn.is_busy, drawn.charts > 0) == ([], False, True)

@@ -21,7 +21,7 @@ from thorough import times
 
 from analysis import on_spark
 from analysis.pipeline import Parameters, build
-from data import digests, intake, marts, merge, spark
+from data import digests, intake, marts, reduction, spark
 from data.estate import generate
 from data.extracts import InputRefused
 from data.intake import READING
@@ -58,7 +58,7 @@ def at_rest():
 def small(devices_a_bucket=DEVICES_A_BUCKET, rows_a_batch=ROWS_A_BATCH):
     """Several batches and buckets of few rows; only the driver knows of it."""
     buckets, batches = {"DEVICES_A_BUCKET": devices_a_bucket}, {"ROWS_A_BATCH": rows_a_batch}
-    with patch.multiple(merge, **buckets), patch.multiple(intake, **batches):
+    with patch.multiple(reduction, **buckets), patch.multiple(intake, **batches):
         yield
 
 
