@@ -108,8 +108,11 @@ class Store:
         tables = {name: [_described(draft / file) for file in names] for name, names in facts["tables"].items()}
         facts = {**facts, "reading": reading(), "tables": tables}
         text = json.dumps(facts)
+        # The same bytes read the same way are the same partial, wherever and whenever the files were written.
+        contents = {name: told["sha256"] for name, told in facts.get("files", {}).items()}
+        key = hashlib.sha256(json.dumps({**facts, "files": contents}).encode()).hexdigest()[:32]
         _write(draft / FACTS, text)
-        folder = self.new / hashlib.sha256(text.encode()).hexdigest()[:32]
+        folder = self.new / key
         draft.rename(folder)
         return Partial(folder, facts)
 
@@ -121,7 +124,9 @@ class Store:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
         for folder in self.new.iterdir():
-            if folder.name in kept and not (self.folder / folder.name).exists():
+            if folder.name in kept:
+                # One that was there lacked something, or it would not have been made anew.
+                shutil.rmtree(self.folder / folder.name, ignore_errors=True)
                 folder.rename(self.folder / folder.name)
 
 

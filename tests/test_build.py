@@ -395,7 +395,10 @@ def test_the_same_extracts_give_the_same_bytes(plan, as_at):
 def test_extra_columns_are_listed():
     with built(builds.secure_devices(), write=write_changed(with_extra_columns)) as snapshot:
         extra = {name: extract["extra_columns"] for name, extract in snapshot.manifest["extracts"].items()}
-        assert extra == {name: ["Device id", "month"] for name in builds.secure_devices()} | {"incidents": []}
+        assert extra == {name: ["Device id", "month"] for name in builds.secure_devices()} | {
+            "incidents": [],
+            "messages": [],
+        }
 
 
 # --- as_at, by examples that random estates seldom hold -----------------------------------------------------

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def marts(tmp_path_factory):
     folders = builds.folders(tmp_path_factory.mktemp("served"), builds.secure_devices())
     assert builds.pco_build(folders).status == 0
     return folders.marts
+
+
+def ran(coroutine):
+    """In a thread of its own: Playwright leaves a loop running in that of the tests."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class Process:
@@ -197,13 +204,13 @@ async def connects(served, host="127.0.0.1", **options):
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://localhost:{port}"])
 def test_a_page_of_another_origin_gets_no_connection(served, origin):
     with pytest.raises(websockets.InvalidStatus) as refusal:
-        asyncio.run(connects(served, origin=origin.format(port=served.port)))
+        ran(connects(served, origin=origin.format(port=served.port)))
     assert refusal.value.response.status_code == 403
 
 
 def test_another_host_gets_no_connection(served):
     with pytest.raises(websockets.InvalidStatus) as refusal:
-        asyncio.run(connects(served, host="evil.example"))
+        ran(connects(served, host="evil.example"))
     assert refusal.value.response.status_code == 403
 
 
@@ -220,7 +227,7 @@ def test_a_message_that_is_none_ends_its_own_connection_only(served, message):
         await other.leaves()
         return drawn
 
-    drawn = asyncio.run(sends())
+    drawn = ran(sends())
     assert (drawn.errors, drawn.is_busy) == ([], False)
     assert drawn.texts
 
@@ -236,7 +243,7 @@ def test_a_full_server_says_busy_and_serves_again(served):
             await reader.leaves()
         return full, health
 
-    (status, headers, text), (healthy, _, _) = asyncio.run(fill())
+    (status, headers, text), (healthy, _, _) = ran(fill())
     assert (status, headers["retry-after"], healthy) == (503, "10", 200)
     assert 'http-equiv="refresh" content="10"' in text
     assert "Busy" in text
@@ -283,7 +290,7 @@ def answered(settings, path="/", headers=(), has_login=False):
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"host", b"pco.example"), *headers]}
-    asyncio.run(guard.Guard(application, settings, has_login)(scope, None, send))
+    ran(guard.Guard(application, settings, has_login)(scope, None, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
@@ -479,7 +486,7 @@ def test_told_to_stop_a_page_is_finished_and_nothing_is_left(marts):
             await reader.leaves()
             return drawn
 
-        drawn = asyncio.run(told_while_drawing())
+        drawn = ran(told_while_drawing())
         assert (drawn.errors, drawn.is_busy, drawn.charts > 0) == ([], False, True)
         assert process.process.wait(20) == 0
         soon(lambda: not process.is_running())

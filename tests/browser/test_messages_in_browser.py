@@ -76,8 +76,8 @@ def test_an_event_opens_by_keyboard_to_its_outcome_in_words_and_its_octets(looki
     expect(row).to_contain_text("success")
     assert hexed(CELLS[0]) in row.inner_text().replace(" ", "").replace("\n", "")
     # What comes last is the whole message, octet for octet.
-    expect(card.locator("code").last).to_be_visible()
-    whole = [text.replace(" ", "").replace("\n", "") for text in card.locator("pre code").all_inner_texts()]
+    expect(card.locator("pre").last).to_be_visible(timeout=20_000)
+    whole = [text.replace(" ", "").replace("\n", "") for text in card.locator("pre").all_inner_texts()]
     assert hexed(REPLY) in whole
     settled(page)
     assert grave(page) == []

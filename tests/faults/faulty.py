@@ -67,7 +67,9 @@ def whole_folder(folder):
 
 
 def leftovers(marts):
-    return sorted(path.name for path in marts.iterdir() if path.name not in {"CURRENT", "LOCK", "snapshots"})
+    return sorted(
+        path.name for path in marts.iterdir() if path.name not in {"CURRENT", "LOCK", "partials", "snapshots"}
+    )
 
 
 def unpublished(marts):
@@ -80,10 +82,7 @@ def read_all(snapshot):
     """What one reader sees of a snapshot: its number, grace period as told and as kept, Devices as counted twice."""
     outcomes = pl.read_parquet(snapshot.files("outcomes"), glob=False)
     in_rows = outcomes.select((pl.col("due_at") - pl.col("commissioned_at")).dt.total_days().unique())
-    evidence = sum(
-        pl.read_parquet(snapshot.evidence_files("attempts", bucket), glob=False, hive_partitioning=False).height
-        for bucket in range(snapshot.manifest["buckets"])
-    )
+    evidence = pl.read_parquet(snapshot.evidence_files("attempts"), glob=False, hive_partitioning=False).height
     return {
         "number": snapshot.number,
         "told": snapshot.manifest["grace_days"],
@@ -152,7 +151,7 @@ import json, os, signal, sys
 from pathlib import Path
 import polars as pl
 from data import keeping
-from data.marts import Draft, Hold
+from data.marts import Draft, Hold, digest_of
 
 marts, how, what = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 first, last = int(sys.argv[4]), int(sys.argv[5])
@@ -164,10 +163,9 @@ def publish():
     with Draft(marts) as draft:
         for table in ("outcomes", "counts"):
             draft.write(table, pl.DataFrame({"value": [os.getpid()] * 100}))
-        bucket = draft.work / "reduced" / "attempts" / "bucket=0"
-        bucket.mkdir(parents=True)
-        pl.DataFrame({"value": [os.getpid()] * 100}).write_parquet(bucket / "00000-00000.parquet")
-        draft.keep_evidence(draft.work / "reduced", ["attempts"])
+        file = draft.work / "attempts.parquet"
+        pl.DataFrame({"value": [os.getpid()] * 100}).write_parquet(file)
+        draft.take("evidence/attempts", file, "evidence/attempts/0/attempts.parquet", 100, digest_of(file))
         draft.publish({"pid": os.getpid(), "buckets": 1})
 
 def prune():
