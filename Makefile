@@ -53,7 +53,7 @@ test: setup-test $(VENV)/.installed-for-spark lint
 	$(BIN)/python -m pytest -n auto
 
 # Tests of chance as often as it takes: 100 builds killed, 1,500 bits flipped, and so on. Half an hour and more.
-test-thorough: setup-test
+test-thorough: setup-test $(VENV)/.installed-for-spark
 	$(BIN)/python -m tests.browser.get_chromium
 	$(BIN)/python -m tests.get_libreoffice
 	PCO_THOROUGH=1 $(BIN)/python -m pytest -n auto
