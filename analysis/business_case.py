@@ -8,7 +8,7 @@ Only Devices that are known to be secure count as over-reported: those not verif
 has no price: its number stands beside the pounds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -372,7 +372,8 @@ def _edges(npvs: np.ndarray, bins: int) -> np.ndarray:
 class Case:
     """A set of amendments judged under assumptions; every figure of it is made once, when it is first asked for.
 
-    counts: those of the selected Devices, all months. kinds: the frame of `case_volumes.kinds`, of `months`.
+    counts: those of the selected Devices, all months. Of `months`: kinds, the frame of `case_volumes.kinds`, and
+    volumes_of_sets, that of `case_volumes.all_sets`.
     """
 
     assumptions: Assumptions
@@ -381,6 +382,7 @@ class Case:
     months: Window
     counts: pl.DataFrame
     kinds: pl.DataFrame
+    volumes_of_sets: pl.DataFrame
     distribution: str = DISTRIBUTIONS[0]
 
     @cached_property
@@ -417,8 +419,7 @@ class Case:
 
     @cached_property
     def sets(self) -> pl.DataFrame:
-        in_window = case_volumes.all_sets(case_volumes.of_window(self.counts, self.months))
-        return all_sets(self.values, in_window, self.months.to_a_year)
+        return all_sets(self.values, self.volumes_of_sets, self.months.to_a_year)
 
     def under(self, assumptions: Assumptions) -> "Case":
         """The same set and Devices under other assumptions."""
@@ -433,7 +434,17 @@ def case(
     evidence: bool,
     assumptions: Assumptions,
     distribution: str = DISTRIBUTIONS[0],
+    held: Callable = lambda name, make, *of: make(),
 ) -> Case:
-    """counts: of the selected Devices; categories: party id -> type (`case_volumes.party_types`)."""
-    kinds = case_volumes.kinds(case_volumes.of_window(counts, months), categories, chosen, evidence)
-    return Case(assumptions, chosen, evidence, months, counts, kinds, distribution)
+    """counts: of the selected Devices; categories: party id -> type (`case_volumes.party_types`).
+
+    held: gives what was made before of the same Devices and `of`, under its name, or has it made.
+    """
+    kinds = held(
+        "kinds of the business case",
+        lambda: case_volumes.kinds(case_volumes.of_window(counts, months), categories, chosen, evidence),
+        chosen,
+        evidence,
+    )
+    sets = held("sets of the business case", lambda: case_volumes.all_sets(case_volumes.of_window(counts, months)))
+    return Case(assumptions, chosen, evidence, months, counts, kinds, sets, distribution)

@@ -1,5 +1,6 @@
 """The dashboard as an ASGI application: `st.App` behind its guard."""
 
+import gc
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,4 +36,8 @@ async def _with_parts(app: st.App) -> AsyncIterator[None]:
     """Imports what pages are made of before the first reader, once there is a cache for it."""
     for part in PAGE_PARTS:
         importlib.import_module(f"dashboard.{part}")
+    # Streamlit looks for garbage after each run of a page, through all that was ever imported: a tenth of a second, in
+    # which nobody else is served. What is there by now stays until the end, so it need not be looked through.
+    gc.collect()
+    gc.freeze()
     yield

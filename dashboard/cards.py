@@ -88,7 +88,7 @@ def card(
     """
     if not isinstance(figure, go.Figure):
         make = figure
-        figure = view.held(f"chart {name}", lambda: charts.finished(make()), *of)
+        figure = view.held(f"chart {name}", lambda: charts.Finished(make()), *of)
     with st.container(border=True, key=f"card-{name}"):
         st.subheader(title, anchor=name)
         _chart(name, title, figure, filter_by)

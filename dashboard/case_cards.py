@@ -1,5 +1,8 @@
 """The results of the business case: headline, cards, and files; `case` is the one that the page is about."""
 
+from collections.abc import Callable
+
+import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
@@ -50,26 +53,47 @@ def _files(case: Case) -> str:
     return words_criteria.part_of_file_name(case.chosen, case.evidence)
 
 
-def _card(view: cards.View, case: Case, name: str, title: str, figure, table: pl.DataFrame, how: str) -> None:
-    cards.card(view, f"business-case-{name}-{_files(case)}", words.unbroken(title), figure, words.headed(table), how)
+def _card(
+    view: cards.View,
+    case: Case,
+    name: str,
+    title: str,
+    figure: Callable[[], go.Figure],
+    table: pl.DataFrame,
+    how: str,
+) -> None:
+    of = (case.chosen, case.evidence, case.distribution, repr(sorted(case.assumptions.items())))
+    cards.card(
+        view,
+        f"business-case-{name}-{_files(case)}",
+        words.unbroken(title),
+        figure,
+        words.headed(table),
+        how,
+        of=of,
+    )
 
 
 def _pounds(view: cards.View, case: Case) -> None:
     charts = charts_business_case
     kinds = words.named_kinds(case.kinds)
-    _card(view, case, "causes", words.causes_title(case), charts.causes(case), kinds, words.causes_how(case))
-    _card(view, case, "payers", words.payers_title(case), charts.payers(case), case.payers, words.payers_how(case))
+    _card(view, case, "causes", words.causes_title(case), lambda: charts.causes(case), kinds, words.causes_how(case))
+    _card(
+        view, case, "payers", words.payers_title(case), lambda: charts.payers(case), case.payers, words.payers_how(case)
+    )
     st.markdown(words.parties_sentence(case))
-    _card(view, case, "years", words.years_title(case), charts.years(case), case.years, words.years_how(case))
+    _card(view, case, "years", words.years_title(case), lambda: charts.years(case), case.years, words.years_how(case))
     sets = words_criteria.named(case.sets)
-    _card(view, case, "sets", words.sets_title(case), charts.sets(sets, case), sets, words.sets_how(case))
+    _card(view, case, "sets", words.sets_title(case), lambda: charts.sets(sets, case), sets, words.sets_how(case))
 
 
 def _uncertainty(view: cards.View, case: Case) -> None:
     charts = charts_business_case
     st.header("What if the assumptions are wrong", anchor="uncertainty")
     table = case.tornado.drop("driver")
-    _card(view, case, "tornado", words.tornado_title(case), charts.tornado(case), table, words.tornado_how(case))
+    _card(
+        view, case, "tornado", words.tornado_title(case), lambda: charts.tornado(case), table, words.tornado_how(case)
+    )
     bins = histogram(case.simulation)
-    figure = charts.simulation(case, bins)
-    _card(view, case, "simulation", words.simulation_title(case), figure, bins, words.simulation_how(case))
+    title, how = words.simulation_title(case), words.simulation_how(case)
+    _card(view, case, "simulation", title, lambda: charts.simulation(case, bins), bins, how)

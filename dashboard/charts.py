@@ -1,5 +1,6 @@
 """Frames in, plotly figures out; a figure's colours mean the same on every page."""
 
+import json
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -45,11 +46,17 @@ def blank_figure(height: int, hovermode: str = "closest", **layout) -> go.Figure
     return figure
 
 
-def finished(figure: go.Figure) -> go.Figure:
-    """A figure that is never changed again, so that it can be drawn for many readers without a copy for each."""
-    as_it_is = figure.to_dict()
-    figure.to_dict = lambda: as_it_is
-    return figure
+class Finished(go.Figure):
+    """A figure that is never changed again, as one text: what is held for many readers is to be small.
+
+    Plotly's own tree is thousands of objects, and each look for garbage would go through those of all figures held.
+    """
+
+    def __init__(self, figure: go.Figure):
+        self._text = figure.to_json(validate=False)
+
+    def to_dict(self) -> dict:
+        return json.loads(self._text)
 
 
 def _rows(figure: go.Figure, rows: int) -> None:

@@ -1,6 +1,7 @@
 """The filters that every page shares, in the side bar and in the URL."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -172,7 +173,14 @@ def clear(defaults: dict) -> None:
 
 def by_party(table: pl.DataFrame, dimension: str) -> list[Target]:
     """Targets of a chart of parties or regions, found by name; none where no filter knows the dimension."""
-    rows = table.drop_nulls(dimension).select(dimension, "name").unique(maintain_order=True).rows()
+    return _by_party(
+        dimension, tuple(table.drop_nulls(dimension).select(dimension, "name").unique(maintain_order=True).rows())
+    )
+
+
+# Targets are shared by all readers: each session keeps those of its widgets.
+@lru_cache(maxsize=64)
+def _by_party(dimension: str, rows: tuple[tuple[str, str], ...]) -> list[Target]:
     if dimension == "csp_region":
         return [Target(name, name, {"region": [region]}) for region, name in rows]
     if dimension in PARTY_ROLES:
@@ -186,7 +194,12 @@ def by_device_type(types: Iterable[str]) -> list[Target]:
 
 def by_month(months: Iterable[str]) -> list[Target]:
     """Targets of a chart over months of commissioning, `2021-08`, each drawn on its first day."""
-    return [Target(f"{one}-01", words.month(one), {"period": (one, one)}) for one in dict.fromkeys(months)]
+    return _by_month(tuple(dict.fromkeys(months)))
+
+
+@lru_cache(maxsize=64)
+def _by_month(months: tuple[str, ...]) -> list[Target]:
+    return [Target(f"{one}-01", words.month(one), {"period": (one, one)}) for one in months]
 
 
 def by_quarter(months: Iterable[str]) -> list[Target]:

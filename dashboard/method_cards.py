@@ -57,11 +57,11 @@ def quarantine(view: cards.View, table: pl.DataFrame) -> None:
 def coverage_by_month(view: cards.View, counts: pl.DataFrame, names: dict[str, str]) -> None:
     """Who was judged when, and whose Devices stopped coming."""
     role = view.selection.party_role
-    table = reporting.by_party_and_month(counts, role, names)
+    table = view.held("by party and month", lambda: reporting.by_party_and_month(counts, role, names))
     last = view.selection.last_month
     complete = reporting.complete_months(table["commissioned_month"].min(), _as_at(view.snapshot))
     judged = [month for month in complete if last is None or month <= last]
-    silences = reporting.silences(table, judged)
+    silences = view.held("silences", lambda: reporting.silences(table, judged))
     silent = [
         (row["name"], month)
         for row in silences.to_dicts()
@@ -75,7 +75,7 @@ def coverage_by_month(view: cards.View, counts: pl.DataFrame, names: dict[str, s
         view,
         "coverage-by-month",
         words_method.silences_title(table, silences, role),
-        charts_method.by_party_and_month(table, silences, silent),
+        lambda: charts_method.by_party_and_month(table, silences, silent),
         table,
         f"Colour: verified Devices of Devices due. {words_method.SILENCE_RULE}"
         + (f" {left_out} smaller parties are in the table only." if left_out else ""),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.report import AUDIENCES, CSP, DCC_USER, NAMES, Asked, Report, Source, month_name, source
+from analysis.report import AUDIENCES, CSP, DCC_USER, NAMES, Asked, Report, Source, month_name, report, source
 from analysis.reporting import last_month_all_due
 from dashboard import access, audit, cards, filters, reading, switches, words_reports
 from data.marts import Snapshot
@@ -22,6 +22,17 @@ def _source(folder: Path, built: str, _snapshot: Snapshot) -> Source:
 def sources(snapshot: Snapshot) -> Source:
     """What reports of the snapshot are made of; read-only, shared by all readers."""
     return _source(snapshot.folder, snapshot.manifest["build_finished_at"], snapshot)
+
+
+def report_of(snapshot: Snapshot, asked: Asked) -> Report:
+    """The report asked for; read-only, shared by all readers of its scope. Raises `WrongReport`."""
+    return _report(snapshot.folder, snapshot.manifest["build_finished_at"], asked, snapshot)
+
+
+# A few: the largest holds the Devices of the largest party that are to be mended.
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _report(folder: Path, built: str, asked: Asked, _snapshot: Snapshot) -> Report:
+    return report(asked, sources(_snapshot))
 
 
 def chosen(given: Source) -> Asked:

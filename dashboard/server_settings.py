@@ -25,7 +25,7 @@ class Settings:
     address: str = LOOPBACK
     hosts: tuple[str, ...] = ()
     tls: bool = False
-    runs: int = 8
+    runs: int = 3
     patience: float = 10.0
     sessions: int = 400
     stop_within: float = 10.0

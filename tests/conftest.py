@@ -1,5 +1,7 @@
 """What several test files share: one demonstration estate, built once a run."""
 
+import sys
+
 import pytest
 
 from analysis.pipeline import build
@@ -7,6 +9,14 @@ from data.estate import generate
 from data.marts import Snapshot
 
 DEVICES = 20_000
+
+
+@pytest.fixture(autouse=True)
+def main_module():
+    """AppTest leaves the page it ran as the main module, which a process started by a later test would run again."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import io
 import re
 import tomllib
+from datetime import date
 from itertools import combinations
 from pathlib import Path
 
@@ -338,8 +339,21 @@ def test_what_is_held_is_told_apart_by_folder_selection_name_and_question(tmp_pa
     assert len(made) == 6
 
 
-def test_a_finished_figure_is_drawn_as_it_was():
-    figure = charts.blank_figure(100).add_scatter(x=[1, 2], y=[3, 4])
-    before = figure.to_dict()
-    assert charts.finished(figure).to_dict() == before
-    assert figure.to_dict() is figure.to_dict()
+def test_a_finished_figure_is_sent_as_it_was():
+    figure = charts.blank_figure(100).add_scatter(x=[date(2021, 8, 1), None], y=[float("nan"), 4], name="<b>")
+    finished = charts.Finished(figure)
+    assert finished.to_json(validate=False) == figure.to_json(validate=False)
+    assert finished.to_dict()["data"][0]["y"] == [None, 4]
+
+
+def test_readers_share_what_a_chart_filters_to():
+    """Each session keeps them with its widgets."""
+    table = pl.DataFrame({"supplier": ["S1", None, "S2"], "name": ["One", None, "Two"]})
+    first, second = (filters.by_party(table, "supplier") for _ in range(2))
+    assert [target.sets for target in first] == [
+        {"party_role": "supplier", "party": ["S1"]},
+        {"party_role": "supplier", "party": ["S2"]},
+    ]
+    assert first is second
+    assert filters.by_month(["2021-07", "2021-08", "2021-07"]) is filters.by_month(iter(["2021-07", "2021-08"]))
+    assert filters.by_party(table.rename({"supplier": "network_operator"}), "network_operator") != first

@@ -1,6 +1,7 @@
 """The server before Streamlit: who is let in, what is answered, when it is busy, and how it ends."""
 
 import asyncio
+import gc
 import http.client
 import json
 import os
@@ -21,7 +22,7 @@ from builds import pco
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import guard, health, server_settings, turns
+from dashboard import asgi, guard, health, server_settings, turns
 from dashboard.gate import Gate
 from dashboard.server_settings import Settings
 from data.marts import current
@@ -364,6 +365,20 @@ def test_a_file_of_another_size_is_not_there(tmp_path):
 
 
 # --- a turn for each ----------------------------------------------------------------------------------------
+
+
+def test_what_was_imported_is_not_looked_through_for_garbage():
+    """Streamlit looks for garbage after each run of a page, and nobody else is served meanwhile."""
+
+    async def begun():
+        async with asgi._with_parts(None):
+            return len(gc.get_objects()), gc.get_freeze_count()
+
+    try:
+        left, frozen = ran(begun())
+    finally:
+        gc.unfreeze()
+    assert left < frozen / 50
 
 
 def test_no_more_run_at_once_than_may():

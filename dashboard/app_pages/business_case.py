@@ -20,7 +20,8 @@ st.info(words.NO_COST_IS_KNOWN, icon=":material/payments:")
 first_month = reading.counts(folder)["commissioned_month"].min()
 as_at = datetime.fromisoformat(manifest["as_at"])
 months = case_volumes.window(as_at, manifest["grace_days"], first_month, view.selection)
-if months is None or not case_volumes.due(case_volumes.of_window(counts, months)):
+due = months and view.held("due in the window", lambda: case_volumes.due(case_volumes.of_window(counts, months)))
+if not due:
     st.info(words.NO_MONTH)
     cards.nothing_selected()
     st.stop()
@@ -48,6 +49,7 @@ case = case_of(
     evidence,
     assumptions,
     distribution,
+    view.held,
 )
 with results:
     case_cards.results(view, case)

@@ -41,7 +41,7 @@ if manifest["ignored_in_extracts"]:
     st.caption(f"Beside the extracts and ignored: {', '.join(manifest['ignored_in_extracts'])}.")
 
 st.header("The road of each number", anchor="lineage")
-method_cards.roads(view, rates(counts).row(0, named=True))
+method_cards.roads(view, view.held("rates", lambda: rates(counts)).row(0, named=True))
 
 st.header("Quarantined rows by rule", anchor="quarantine")
 method_cards.quarantine(view, reading.small_table(folder, "quarantine"))
@@ -54,7 +54,8 @@ else:
     cards.show_table(unrecognised)
 
 st.header("Whose Devices could be judged", anchor="whose")
-table = views.coverage(counts, view.selection.party_role, names)
+role = view.selection.party_role
+table = view.held("coverage", lambda: views.coverage(counts, role, names))
 if table.is_empty():
     cards.nothing_selected()
 else:
@@ -64,9 +65,9 @@ else:
         "coverage",
         f"{words.percent(verified / due)} of Devices due could be judged by their certificates "
         f"({words.count(verified)} of {words.count(due)})",
-        charts.coverage(table),
+        lambda: charts.coverage(table),
         table,
-        f"By {words.DIMENSIONS[view.selection.party_role].lower()}. A Device counts as verified when each cell that "
+        f"By {words.DIMENSIONS[role].lower()}. A Device counts as verified when each cell that "
         "must be right was read after the last thing that may have changed it, or some read shows a fault.",
     )
     method_cards.coverage_by_month(view, counts, names)

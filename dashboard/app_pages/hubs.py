@@ -1,5 +1,7 @@
 """Which Incidents were raised for CHFs that were secure?"""
 
+from functools import partial
+
 import polars as pl
 import streamlit as st
 
@@ -21,7 +23,7 @@ if rows.is_empty():
     st.info(words_hubs.NO_CHF, icon=":material/filter_alt_off:")
     st.stop()
 
-by_region = hubs.by_region(rows)
+by_region = view.held("Incidents by region", lambda: hubs.by_region(rows))
 total = by_region.row(-1, named=True)
 with st.container(horizontal=True):
     for name, number, beside in words_hubs.metrics(total, is_extract):
@@ -29,34 +31,41 @@ with st.container(horizontal=True):
 if is_extract and (note := words_hubs.left_out(found, rows, bool(view.selection.conditions()))):
     st.caption(note)
 
-months = hubs.by_month(rows)
+months = view.held("Incidents by month", lambda: hubs.by_month(rows))
 title, how = words_hubs.months_title(total, is_extract), words_hubs.months_how(is_extract)
-cards.card(view, "hubs-months", title, charts_hubs.months(months), months, how)
+cards.card(view, "hubs-months", title, lambda: charts_hubs.months(months), months, how)
 title, how = words_hubs.regions_title(total, is_extract), words_hubs.regions_how(is_extract)
 named = rows.drop_nulls("csp_region").select("csp_region", name="csp_region")
 targets = filters.by_party(named.sort("name"), "csp_region")
-figure = charts_hubs.regions(by_region, words_hubs.noun(is_extract))
-cards.card(view, "hubs-regions", title, figure, by_region, how, filter_by=targets)
+cards.card(
+    view,
+    "hubs-regions",
+    title,
+    lambda: charts_hubs.regions(by_region, words_hubs.noun(is_extract)),
+    by_region,
+    how,
+    filter_by=targets,
+)
 if is_extract:
-    curve = hubs.by_day(hubs.survival(rows))
-    figure = charts_hubs.closing(curve, total)
+    curve = view.held("Incidents still open", lambda: hubs.by_day(hubs.survival(rows)))
+    figure = partial(charts_hubs.closing, curve, total)
     cards.card(view, "hubs-closing", words_hubs.closing_title(total), figure, curve, words_hubs.CLOSING_HOW)
 
 st.header("What amended criteria would not have raised", anchor="amended")
 chosen, evidence = switches.amendments()
-table = hubs.amended(rows)
+table = view.held("Incidents under each set", lambda: hubs.amended(rows))
 sets = words_hubs.amended(hubs.not_raised(table, chosen, evidence))
 then = criteria.under(table, chosen or AMENDMENTS, evidence)
 cards.card(
     view,
     f"hubs-amended-{words_criteria.part_of_file_name(chosen, evidence)}",
     words_hubs.amended_title(then, chosen, is_extract),
-    charts_hubs.not_raised(sets),
+    lambda: charts_hubs.not_raised(sets),
     sets.with_columns(pl.col("set").str.replace_all("<br>", " ")),
     words_hubs.amended_how(evidence, total["raised"] - then["due"]),
 )
 if is_extract:
-    standings = hubs.by_standing(rows)
+    standings = view.held("Incidents by standing", lambda: hubs.by_standing(rows))
     with st.container(border=True):
         st.subheader(words_hubs.standings_title(standings), anchor="hubs-standings")
         named = standings.with_columns(pl.col("standing").replace_strict(words_hubs.STANDINGS))

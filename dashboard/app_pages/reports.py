@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from analysis.report import WrongReport, report
+from analysis.report import WrongReport
 from dashboard import cards, report_choice, words_reports
 
 view = st.session_state["view"]
@@ -12,7 +12,7 @@ st.markdown(words_reports.PAGE)
 given = report_choice.sources(view.snapshot)
 asked = report_choice.chosen(given)
 try:
-    told = report_choice.labelled(report(asked, given), view)
+    told = report_choice.labelled(report_choice.report_of(view.snapshot, asked), view)
 except WrongReport as error:
     st.warning(f"There is no such report here: {error}.", icon=":material/description:")
     st.stop()

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from data.extracts import literal_path
 
 # Everything about a Device is put together at once; memory is what this many messages need, however many there are.
-MESSAGES_AT_ONCE = 1_000_000
+MESSAGES_AT_ONCE = 200_000
 ROWS_AT_ONCE = 100_000
-MEMORY = "1GB"
+MEMORY = "256MB"
 PLACES = 1 << 32
 TABLES = ("asked", "answered", "final", "commanded", "alerted", "read_cells")
 MONTH_OF = {"service_responses": "sent_at", "credential_reads": "read_at", "messages": "at"}

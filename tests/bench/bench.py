@@ -36,7 +36,7 @@ PCO = [sys.executable, "-c", "from dashboard.cli import main; main()"]
 LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
 SEED = 1
 # Each is `<name>_peer.py EXTRACTS TO`: the same outcomes, without quarantine, evidence and snapshot.
-PEERS = ("pandas",)
+PEERS = ("pandas", "polars", "datafusion")
 MIB = 1 << 20
 # What the product promises; both are of medians of whole processes.
 MOST_FLOORS = 6

@@ -1,6 +1,8 @@
 """Times `pco ingest` on message logs of its own making: messages a second, a second a core, and memory.
 
-    python tests/bench/ingest.py [--messages N] [--workers 1 2]
+    python tests/bench/ingest.py [--messages N ...] [--cores 1 2]
+
+Each run is held to so many cores, all its processes together, and has as many workers.
 
 The logs hold the mix that a Device's commissioning leaves: Requests with and without certificates, acknowledgements,
 replies with cells, signing requests and certificates, an alert. They are made once, in build/bench/messages.
@@ -120,14 +122,15 @@ def logs(messages: int) -> Path:
     return folder
 
 
-def run(folder: Path, workers: int) -> dict[str, float]:
+def run(folder: Path, cores: int) -> dict[str, float]:
     """One `pco ingest` as a process. peak_mib: the highest resident memory of it and its processes together."""
     out = PROJECT / "build" / "bench" / f"ingested-{os.getpid()}"
     command = [sys.executable, "-c", "from dashboard.cli import main; main()", "ingest"]
     before, started = os.times(), time.perf_counter()
     process = subprocess.Popen(
-        [*command, "--messages", folder, "--out", out, "--workers", str(workers)],
+        [*command, "--messages", folder, "--out", out, "--workers", str(cores)],
         cwd=PROJECT,
+        preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores]),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -171,16 +174,16 @@ def resident_mib(pid: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--messages", type=int, nargs="+", default=[100_000])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, os.cpu_count() or 1])
+    parser.add_argument("--cores", type=int, nargs="+", default=[1, len(os.sched_getaffinity(0))])
     asked = parser.parse_args()
-    print("messages  workers  seconds  a second  a second a core  a second of processor  peak MiB")
+    print("messages    cores  seconds  a second  a second a core  a second of processor  peak MiB")
     for messages in asked.messages:
         folder = logs(messages)
-        for workers in asked.workers:
-            r = run(folder, workers)
+        for cores in asked.cores:
+            r = run(folder, cores)
             rate, of_cpu = r["messages"] / r["seconds"], r["messages"] / r["cpu_seconds"]
-            a_core = rate / min(workers, os.cpu_count() or 1)
-            told = f"{r['messages']:8,} {workers:8} {r['seconds']:8.1f} {rate:9,.0f} {a_core:16,.0f} {of_cpu:22,.0f}"
+            a_core = rate / cores
+            told = f"{r['messages']:8,} {cores:8} {r['seconds']:8.1f} {rate:9,.0f} {a_core:16,.0f} {of_cpu:22,.0f}"
             print(f"{told} {r['peak_mib']:9,.0f}", flush=True)
 
 
