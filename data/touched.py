@@ -45,6 +45,9 @@ class Change:
             self._touched[bucket] = self._find(bucket)
         return self._touched[bucket]
 
+    def touches_nobody(self) -> bool:
+        return all(self.touched(bucket).is_empty() for bucket in range(self.merged.buckets))
+
     def _find(self, bucket: int) -> pl.Series:
         hashes = hashes_of(bucket, self.merged.buckets)
         found = [self._rows_changed(name, *hashes) for name in WEIGHED]

@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import builds
+import estates
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -138,6 +139,8 @@ HALF_WAY = {
 def test_a_failure_half_way_leaves_the_snapshot_in_use(folders, where):
     pco_build(folders)
     before = current(folders.marts)
+    # Of a build that nothing new came to, nothing is weighed or counted.
+    estates.write_rows("dsp_checks", [builds.dsp_check(1)], folders.extracts / "dsp_checks" / "more.parquet")
     with patch.object(*HALF_WAY[where], stop), pytest.raises(Stopped):
         pipeline.build(*folders)
     assert current(folders.marts) == before

@@ -1,5 +1,6 @@
 """Builds that follow one another: what did not change is neither read nor judged again, and the answer is the same."""
 
+import json
 import os
 import tempfile
 from collections import Counter
@@ -218,6 +219,40 @@ def test_a_file_changed_just_before_it_was_read_is_looked_at_again(tmp_path):
         with watched() as (files, _), patch.object(extracts, "digest_of", wraps=extracts.digest_of) as digest:
             build(*found)
     assert (digest.call_count, files) == (7, [])
+
+
+def test_a_file_that_has_settled_since_is_digested_once_more_and_then_known(tmp_path):
+    found = folders(tmp_path)
+    with patch.object(digests, "SETTLED_NANOSECONDS", 10**18):
+        build(*found)
+    asked = []
+    for _ in range(3):
+        with watched() as (files, _), patch.object(extracts, "digest_of", wraps=extracts.digest_of) as digest:
+            build(*found)
+        asked.append((digest.call_count, files))
+    assert asked == [(7, []), (0, []), (0, [])]
+    kept = found.marts / "partials" / "digests.json"
+    kept.write_text("[1")
+    with watched() as (files, _), patch.object(extracts, "digest_of", wraps=extracts.digest_of) as digest:
+        build(*found)
+    assert (digest.call_count, files) == (7, [])
+    assert len(json.loads(kept.read_text())) == 7
+
+
+def test_where_nothing_came_nothing_is_counted_and_all_tables_are_as_they_were(tmp_path):
+    found = folders(tmp_path)
+    first = build(*found)
+    with patch.object(pipeline.Counts, "add") as counting:
+        second = build(*found)
+    assert counting.call_count == 0
+    assert second.number == first.number + 1
+    same = [file["name"] for file in first.manifest["files"] if file["table"] in ("outcomes", "counts", "amendments")]
+    assert len(same) == 3
+    for name in same:
+        assert (first.folder / name).samefile(second.folder / name)
+    assert {file["name"]: file["sha256"] for file in first.manifest["files"]} == {
+        file["name"]: file["sha256"] for file in second.manifest["files"]
+    }
 
 
 def test_other_reading_reads_all_and_other_rules_judge_all(tmp_path):

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,6 +51,7 @@ MOST_UNCHANGED_S = 2
 MOST_LOOKUP_MS = 300
 MOST_MIB = 2_048
 LAST_MONTH = "2021-08"
+SETTLING_SECONDS = 3
 # One is enough of what takes ten times as long and spreads by a few per cent.
 PEER_RUNS = 1
 SAMPLES_A_SECOND = 20
@@ -180,8 +181,23 @@ def generation(devices: int, run: Run) -> dict:
 
 
 def generator_digest() -> str:
+    return digest_of((PROJECT / "data" / "estate").glob("*.*"))
+
+
+def builder_digest() -> str:
+    return digest_of(
+        file for part in ("data", "analysis") for ending in ("py", "sql", "csv") for file in part_files(part, ending)
+    )
+
+
+def part_files(part: str, ending: str) -> Iterator[Path]:
+    folder = PROJECT / part
+    return (file for file in folder.rglob(f"*.{ending}") if folder / "demo" not in file.parents)
+
+
+def digest_of(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for file in sorted((PROJECT / "data" / "estate").glob("*.*")):
+    for file in sorted(files):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
@@ -203,7 +219,7 @@ def size_of(extracts: Path) -> dict:
 
 def programs(home: Path, extracts: Path, runs: int, peers: list[str]) -> list[Program]:
     marts, exported = home / f"marts-{extracts.name}", home / "outcomes.parquet"
-    growing = Growing(home / "growing", extracts)
+    growing = Growing(home, extracts)
     return [
         Program("floor", [sys.executable, str(BENCH / "floor.py"), str(extracts)], runs),
         Program("build", built(extracts, marts), runs, lambda: shutil.rmtree(marts, ignore_errors=True)),
@@ -229,14 +245,18 @@ class Growing:
     """The extracts without their last month, built; then the month comes. Files are second names of the same bytes."""
 
     def __init__(self, home: Path, whole: Path):
-        self.home, self.whole = home, whole
-        self.extracts, self.marts, self.before = home / "extracts", home / "marts", home / "marts-before"
+        # What another version has built would be built anew with the month.
+        self.home, self.whole = home / f"growing-{whole.name}-{builder_digest()[:8]}", whole
+        self.extracts, self.marts = self.home / "extracts", self.home / "marts"
+        self.before = self.home / "marts-before"
 
     def month_comes(self) -> None:
         files = [file.relative_to(self.whole) for file in self.whole.rglob("*") if file.is_file()]
         if not self.before.exists():
             shutil.rmtree(self.home, ignore_errors=True)
             self._link([file for file in files if LAST_MONTH not in str(file)])
+            # Of a file changed a moment ago nothing is remembered; a month's files have lain there for longer.
+            time.sleep(SETTLING_SECONDS)
             timed(built(self.extracts, self.before))
             self._link([file for file in files if LAST_MONTH in str(file)])
         shutil.rmtree(self.marts, ignore_errors=True)
