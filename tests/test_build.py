@@ -15,6 +15,7 @@ import pytest
 from builds import march
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from thorough import times
 
 from analysis import pipeline, tables
 from analysis.causes import with_cause
@@ -64,8 +65,10 @@ def quarantined(snapshot):
 
 
 def few(examples):
-    """A build takes half a second, so examples are few; the search is by seed, so there is little to shrink."""
-    return settings(max_examples=examples, deadline=None, phases=[Phase.reuse, Phase.generate])
+    """A build takes half a second, so examples are few, others at each run, and many when thorough; the search is by
+    seed, so there is little to shrink."""
+    most = times(quick=-(-examples * 3 // 5), thorough=10 * examples)
+    return settings(max_examples=most, deadline=None, phases=[Phase.reuse, Phase.generate])
 
 
 def planned(bad_rows):
