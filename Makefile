@@ -50,7 +50,7 @@ $(VENV)/.installed-for-spark: requirements-spark.txt $(VENV)/.installed-for-test
 test: setup-test $(VENV)/.installed-for-spark lint
 	$(BIN)/python -m tests.browser.get_chromium
 	$(BIN)/python -m tests.get_libreoffice
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Tests of chance as often as it takes: 100 builds killed, 1,500 bits flipped, and so on. Half an hour and more.
 test-thorough: setup-test $(VENV)/.installed-for-spark

@@ -18,7 +18,8 @@ def query(page):
 
 def shows(page, title, filtered=None):
     """The page, its filters in words, and its address; the run that a step starts may not have begun."""
-    expect(page.locator("h1")).to_have_text(title, timeout=20_000)
+    # While a page is drawn, the heading of the run before may still stand there.
+    expect(page.locator("h1").first).to_have_text(title, timeout=20_000)
     said = page.get_by_text(re.compile("Filtered to"))
     if filtered:
         expect(said).to_have_text(re.compile(f"Filtered to {re.escape(filtered)}$"), timeout=20_000)

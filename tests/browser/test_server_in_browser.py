@@ -75,9 +75,9 @@ def test_the_policy_is_in_force(listening, address):
 
 @contextmanager
 def narrow(marts):
-    """A server that draws one page at a time and lets others wait for half a second."""
+    """A server that draws one page at a time and lets others wait for a tenth of a second."""
     port = free_port()
-    options = ["--port", str(port), "--runs", "1", "--patience", "0.5"]
+    options = ["--port", str(port), "--runs", "1", "--patience", "0.1"]
     with subprocess.Popen(
         [sys.executable, "-m", "dashboard.server", *options], env=os.environ | {"PCO_MARTS": str(marts)}
     ) as server:
@@ -92,7 +92,7 @@ def narrow(marts):
 
 
 @contextmanager
-def crowd(address, readers=8):
+def crowd(address, readers=16):
     """Readers who ask without a pause."""
     is_over = threading.Event()
 
