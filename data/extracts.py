@@ -329,7 +329,7 @@ def _inspect(
     if cannot_be_named(path):
         raise ValueError("has a backslash and one of [ * ? in its path, which cannot be read together; rename it")
     before = _measured(path, name)
-    footer = _footer(path)
+    footer = _footer(path, before[0])
     names = footer.schema.to_arrow_schema().names
     _refuse_twins(names, contract)
     missing = [column for column in contract.names if column not in names]
@@ -371,8 +371,8 @@ def _measured(path: Path, name: str) -> tuple[int, ...]:
     return before
 
 
-def _footer(path: Path) -> pq.FileMetaData:
-    """What the file says of itself, when that is possible and of one mind."""
+def _footer(path: Path, size: int) -> pq.FileMetaData:
+    """What the file, of so many bytes, says of itself, when that is possible and of one mind."""
     try:
         footer = pq.read_metadata(path)
         # A claim is held against the caps before anything is counted or made in its size.
@@ -380,13 +380,16 @@ def _footer(path: Path) -> pq.FileMetaData:
         groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
         rows = sum(group.num_rows for group in groups)
         odd = next((group for group in groups if not _is_of_one_mind(group, footer.schema)), None)
-        belied = _nulls_that_are_none(path, footer) if not odd else None
+        beyond = next(filter(None, (_column_beyond(group, size) for group in groups)), None)
+        belied = _nulls_that_are_none(path, footer) if not (odd or beyond) else None
     except (pa.ArrowException, OSError, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read as Parquet ({_first_line(error)})") from error
     if rows != footer.num_rows or any(group.num_rows < 0 for group in groups):
         raise ValueError(f"its footer says {footer.num_rows} rows, its row groups {rows}")
     if odd:
         raise ValueError(f"its footer says {odd.num_rows} rows of a row group whose columns say otherwise")
+    if beyond:
+        raise ValueError(f"its footer says that {beyond} lies where the file has no bytes")
     if belied:
         raise ValueError(f"its statistics say that {belied} holds no value where it does")
     return footer
@@ -434,6 +437,21 @@ def _is_of_one_mind(group: pq.RowGroupMetaData, schema: pq.ParquetSchema) -> boo
         if column.max_repetition_level == 0 and said.num_values != group.num_rows:
             return False
     return True
+
+
+def _column_beyond(group: pq.RowGroupMetaData, size: int) -> str | None:
+    """A column of the row group that begins or ends outside the file.
+
+    Reading a column alone may not meet the lie, which reading it together with others does.
+    """
+    for number in range(group.num_columns):
+        column = group.column(number)
+        start = column.dictionary_page_offset or column.data_page_offset
+        end = start + column.total_compressed_size
+        # Of no values nothing is read.
+        if column.num_values and not len(MAGIC) <= start <= end <= size:
+            return column.path_in_schema
+    return None
 
 
 def _refuse_great_claims(footer: pq.FileMetaData) -> None:

@@ -202,7 +202,7 @@ def a_row_more_than_its_pages_have(folder):
     lie(folder, claim)
 
 
-@refused("cannot be read as Parquet")
+@refused("lies where the file has no bytes")
 def pages_beyond_the_end_of_the_file(folder):
     rewrite(folder, use_dictionary=False)
     lie(folder, lambda tree: footers.put(footers.columns(footers.row_groups(tree)[0])[0], 9, 2**40))

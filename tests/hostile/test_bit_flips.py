@@ -5,10 +5,14 @@ from collections import Counter
 
 import pytest
 from hostile.flips import flipped, outcome_of
+from hostile.footers import columns, lying, put, row_groups
 from hostile.inputs import good_estate, sums
 from thorough import times
 
 from data.extracts import InputRefused, digests, surveyed
+
+# Its number in ColumnMetaData of parquet.thrift.
+TOTAL_COMPRESSED_SIZE = 7
 
 
 @pytest.fixture
@@ -27,6 +31,15 @@ def test_with_digests_each_flip_is_told_by_the_name_of_its_file(extracts):
         assert any(line.startswith(file.relative_to(extracts).as_posix()) for line in refused.value.problems)
         file.write_bytes(before)
     digests(surveyed(extracts))
+
+
+@pytest.mark.parametrize("said", [4_343, 1 << 40, -1])
+def test_a_column_said_to_reach_beyond_its_file_is_told_by_name(extracts, tmp_path, said):
+    """A flip made it so: read alone the column was whole, and with the others DuckDB asked for bytes that are not."""
+    file = extracts / "dsp_checks" / "part-0.parquet"
+    lying(file, lambda tree: put(columns(row_groups(tree)[0])[0], TOTAL_COMPRESSED_SIZE, said))
+    told = outcome_of(str(extracts), str(tmp_path / "marts"))
+    assert [line.partition(": ")[0] for line in told["refused"]] == ["dsp_checks/part-0.parquet"]
 
 
 def test_without_digests_a_flip_is_refused_or_built_and_kills_nothing(extracts, tmp_path, record_property):
