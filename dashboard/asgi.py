@@ -3,8 +3,10 @@
 import gc
 import importlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -15,6 +17,7 @@ from dashboard.gate import Gate
 from dashboard.guard import HEALTH, Guard
 from dashboard.health import Health
 from dashboard.server_settings import Settings
+from data.marts import NoSnapshot, current
 
 SCRIPT = Path(__file__).with_name("gated_app.py")
 # They pull in the rest of what pages are made of.
@@ -25,14 +28,14 @@ def application(settings: Settings, health: Health) -> st.App:
     turns.gate = Gate(settings.runs, settings.patience)
     return st.App(
         SCRIPT,
-        lifespan=_with_parts,
+        lifespan=partial(_with_parts, health.marts),
         routes=[Route(HEALTH, health.answer)],
         middleware=[Middleware(Guard, settings=settings, has_login=access.is_configured())],
     )
 
 
 @asynccontextmanager
-async def _with_parts(app: st.App) -> AsyncIterator[None]:
+async def _with_parts(marts: Path, app: st.App) -> AsyncIterator[None]:
     """Imports what pages are made of before the first reader, once there is a cache for it."""
     for part in PAGE_PARTS:
         importlib.import_module(f"dashboard.{part}")
@@ -40,4 +43,12 @@ async def _with_parts(app: st.App) -> AsyncIterator[None]:
     # which nobody else is served. What is there by now stays until the end, so it need not be looked through.
     gc.collect()
     gc.freeze()
+    # A daemon, as reading tens of gigabytes is to hold up neither the first reader nor the end of the server.
+    Thread(target=_verify_ahead, args=[marts], name="verify-ahead", daemon=True).start()
     yield
+
+
+def _verify_ahead(marts: Path) -> None:
+    """Verifies what is large, so that the first look at a Device need not wait for it; pages tell of damage."""
+    with suppress(NoSnapshot):
+        current(marts).verify()

@@ -162,8 +162,10 @@ def _columns(table: pl.DataFrame) -> dict:
     return {
         name: st.column_config.NumberColumn(_heading(name), format="percent")
         if name in words.SHARES
+        else st.column_config.NumberColumn(_heading(name), format="localized")
+        if kind.is_integer()
         else st.column_config.Column(_heading(name))
-        for name in table.columns
+        for name, kind in table.schema.items()
     }
 
 

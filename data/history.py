@@ -167,7 +167,7 @@ def _rows(snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:
     """The rows of every reduction about one Device."""
 
     def of_device(name: str) -> pl.DataFrame:
-        files = snapshot.files(f"evidence/{name}")
+        files = snapshot.evidence_files(name)
         if name == MESSAGES and not files:
             return pl.DataFrame(schema=NO_MESSAGES)
         return rows_between(files, device_hash, device_hash)

@@ -8,10 +8,9 @@ A snapshot is written under a name of its own and renamed once it is complete; C
 CURRENT once and every file from that snapshot's manifest. `data/keeping.py` lists, verifies and removes old snapshots.
 
 What is verified when, so that opening is quick at any size: on opening, the manifest's digest, the presence and size of
-every file and, of the snapshot in use, the digest of every table but the two large ones. `outcomes`: its digest when
-it is first asked for; evidence: by `pco snapshots verify`. A digest is computed once a process and file, and again
-when the file's size, time or place on disk is another. Damage raises `SnapshotDamaged`; nothing is read of a damaged
-file.
+every file and, of the snapshot in use, the digest of every table but the two large ones. `outcomes` and evidence: their
+digests when they are first asked for. A digest is computed once a process and file, and again when the file's size,
+time or place on disk is another. Damage raises `SnapshotDamaged`; nothing is read of a damaged file.
 """
 
 import fcntl
@@ -111,16 +110,16 @@ class Snapshot:
         return tables
 
     def files(self, table: str) -> list[Path]:
-        """The Parquet files of a table, in order; none when the snapshot has no such table.
-
-        Each is verified, but those of evidence: a Device's rows are few, and what its page says of them is held
-        against its outcome, which is verified.
-        """
-        return [self._found(file, verified=not _is_evidence(file)) for file in self._tables.get(table, [])]
+        """The Parquet files of a table, each verified, in order; none when the snapshot has no such table."""
+        return [self._found(file) for file in self._tables.get(table, [])]
 
     def evidence_files(self, name: str) -> list[Path]:
-        """The files of one reduction (`attempts`, `cell_reads` ...)."""
+        """The files of one reduction (`attempts`, `cell_reads` ...), each verified."""
         return self.files(f"{EVIDENCE}/{name}")
+
+    def evidence_places(self, name: str) -> list[Path]:
+        """Where the files of one reduction are, without a look at them."""
+        return [self.folder / file["name"] for file in self._tables.get(f"{EVIDENCE}/{name}", [])]
 
     def frame(self, table: str) -> pl.DataFrame:
         """A small table whole."""
@@ -145,15 +144,14 @@ class Snapshot:
                 found.append(damaged.what)
         return found
 
-    def _found(self, file: dict, verified: bool = True) -> Path:
+    def _found(self, file: dict) -> Path:
         path = self.folder / file["name"]
-        if verified:
-            try:
-                _verify(path, file["sha256"])
-            except OSError as error:
-                raise SnapshotDamaged(self.folder, f"{file['name']}: {error.strerror}") from error
-            except ValueError as error:
-                raise SnapshotDamaged(self.folder, f"{file['name']} {error}") from error
+        try:
+            _verify(path, file["sha256"])
+        except OSError as error:
+            raise SnapshotDamaged(self.folder, f"{file['name']}: {error.strerror}") from error
+        except ValueError as error:
+            raise SnapshotDamaged(self.folder, f"{file['name']} {error}") from error
         return path
 
 

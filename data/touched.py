@@ -64,7 +64,7 @@ class Change:
         keys = set(self.earlier.manifest["partials"])
         now = {partial.key for partial in self.merged.partials}
         added = [file for partial in self.merged.partials if partial.key not in keys for file in partial.files(name)]
-        removed = [file for file in self.earlier.evidence_files(name) if file.parent.name not in now]
+        removed = [file for file in self.earlier.evidence_places(name) if file.parent.name not in now]
         came, went = (rows_between(files, first, last) if files else None for files in (added, removed))
         if came is None or went is None:
             found = came if went is None else went

@@ -367,11 +367,11 @@ def test_a_file_of_another_size_is_not_there(tmp_path):
 # --- a turn for each ----------------------------------------------------------------------------------------
 
 
-def test_what_was_imported_is_not_looked_through_for_garbage():
+def test_what_was_imported_is_not_looked_through_for_garbage(tmp_path):
     """Streamlit looks for garbage after each run of a page, and nobody else is served meanwhile."""
 
     async def begun():
-        async with asgi._with_parts(None):
+        async with asgi._with_parts(tmp_path, None):
             return len(gc.get_objects()), gc.get_freeze_count()
 
     try:
@@ -379,6 +379,18 @@ def test_what_was_imported_is_not_looked_through_for_garbage():
     finally:
         gc.unfreeze()
     assert left < frozen / 50
+
+
+def test_the_server_begins_with_verifying_what_is_large(marts, monkeypatch):
+    verified = []
+    monkeypatch.setattr("data.marts._verify", lambda path, sha256: verified.append(path))
+    asgi._verify_ahead(marts)
+    snapshot = current(marts)
+    assert {*snapshot.evidence_places("cell_reads"), snapshot.folder / "outcomes-00000.parquet"} <= {*verified}
+
+
+def test_a_server_without_a_snapshot_begins_all_the_same(tmp_path):
+    asgi._verify_ahead(tmp_path)
 
 
 def test_no_more_run_at_once_than_may():

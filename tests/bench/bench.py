@@ -1,7 +1,7 @@
 """Times the floor, `pco build`, a build after a month came, one after nothing came, `pco export` and the same
 evidence by other means, on the same extracts, each as a process of its own; then looking a Device up, and the pages.
 
-    python tests/bench/bench.py [--devices N] [--runs R] [--no-peers] [--no-pages]
+    python tests/bench/bench.py [--devices N] [--runs R] [--peers [PEER ...]] [--no-pages]
 
 Prints a table and writes bench.json. The extracts are made once and kept in build/bench/.
 """
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -181,25 +181,16 @@ def generation(devices: int, run: Run) -> dict:
 
 
 def generator_digest() -> str:
-    return digest_of((PROJECT / "data" / "estate").glob("*.*"))
-
-
-def builder_digest() -> str:
-    return digest_of(
-        file for part in ("data", "analysis") for ending in ("py", "sql", "csv") for file in part_files(part, ending)
-    )
-
-
-def part_files(part: str, ending: str) -> Iterator[Path]:
-    folder = PROJECT / part
-    return (file for file in folder.rglob(f"*.{ending}") if folder / "demo" not in file.parents)
-
-
-def digest_of(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in sorted((PROJECT / "data" / "estate").glob("*.*")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+def rules() -> str:
+    """Of the version that builds; asked of a process of its own, as what is imported here counts as a child's."""
+    asked = [sys.executable, "-c", "from analysis.pipeline import rules; print(rules())"]
+    return subprocess.run(asked, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def size_of(extracts: Path) -> dict:
@@ -246,7 +237,7 @@ class Growing:
 
     def __init__(self, home: Path, whole: Path):
         # What another version has built would be built anew with the month.
-        self.home, self.whole = home / f"growing-{whole.name}-{builder_digest()[:8]}", whole
+        self.home, self.whole = home / f"growing-{whole.name}-{rules()[:8]}", whole
         self.extracts, self.marts = self.home / "extracts", self.home / "marts"
         self.before = self.home / "marts-before"
 

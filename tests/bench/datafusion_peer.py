@@ -16,76 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from datafusion import SessionContext
+from peer_contract import CAUSES, EXTRACTS, MOST_QUARANTINED, VERDICTS
 
 EUI64 = "^([0-9A-F]{2}-){7}[0-9A-F]{2}$"
-MOST_QUARANTINED = 0.01
 
-# "?" may be null; "era" is a time that must lie between 2012 and the start of the run.
-EXTRACTS = {
-    "devices": {
-        "device_id": "eui",
-        "device_type": "text",
-        "device_status": "text",
-        "csp_region": "text",
-        "manufacturer": "text?",
-        "model": "text?",
-        "firmware_version": "text?",
-        "commissioned_at": "era?",
-        "responsible_supplier_id": "text?",
-        "network_operator_id": "text?",
-    },
-    "service_responses": {
-        "originator_id": "eui",
-        "device_id": "eui",
-        "originator_counter": "number",
-        "srv": "text",
-        "command_variant": "number?",
-        "credential_type": "text?",
-        "remote_party_role": "text?",
-        "sent_at": "era",
-        "responded_at": "era?",
-        "response_code": "text?",
-        "execution_status": "text?",
-    },
-    "dsp_checks": {"device_id": "eui", "check": "text", "checked_at": "era", "passed": "flag"},
-    "registrations": {
-        "device_id": "eui",
-        "supplier_id": "text",
-        "effective_from": "date",
-        "effective_to": "date?",
-    },
-    "credential_reads": {
-        "device_id": "eui",
-        "read_at": "era",
-        "remote_party_role": "text",
-        "certificate_usage": "text",
-        "status_code": "text",
-        "subject_unique_id": "eui?",
-        "subject_key_identifier": "octets?",
-    },
-    "certificates": {
-        "subject_unique_id": "eui",
-        "remote_party_role": "text",
-        "certificate_usage": "text",
-        "subject_key_identifier": "octets",
-        "status": "text",
-    },
-    "parties": {
-        "eui": "eui",
-        "party_id": "text",
-        "party_name": "text",
-        "category": "text",
-        "role": "text",
-        "is_dcc_user": "flag",
-    },
-    "incidents": {
-        "incident_id": "text",
-        "device_id": "eui",
-        "raised_at": "time",
-        "closed_at": "time?",
-        "resolution": "text?",
-    },
-}
 CLOCKS = {
     "service_responses": "greatest(sent_at, responded_at)",
     "dsp_checks": "checked_at",
@@ -139,18 +73,6 @@ DEVICE_KEYS = {
     "key_ds": ("Device", "DigitalSigning", "true", "last_open_update_digital_signature"),
     "key_ka": ("Device", "KeyAgreement", "true", "last_open_update_key_agreement"),
 }
-# From best to worst; a verdict is its place.
-VERDICTS = [
-    "right",
-    "not_read",
-    "not_judged",
-    "unknown_certificate",
-    "missing",
-    "supplier_credentials",
-    "dcc_credentials",
-    "wrong_party",
-]
-CAUSES = ["dcc_credential_handover", "empty_status", "timeout", "change_of_supplier"]
 
 
 def moment(time: datetime) -> str:

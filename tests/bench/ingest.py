@@ -1,6 +1,6 @@
 """Times `pco ingest` on message logs of its own making: messages a second, a second a core, and memory.
 
-    python tests/bench/ingest.py [--messages N ...] [--cores 1 2]
+    python -m tests.bench.ingest [--messages N ...] [--cores 1 2]
 
 Each run is held to so many cores, all its processes together, and has as many workers.
 
@@ -19,11 +19,9 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tests.messages import encoder
+
 PROJECT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
-
-from messages import encoder  # noqa: E402
-
 SUPPLIER, ACB = 0x90B3D51F30010000, 0x90B3D51F30000002
 FIRST_DEVICE = 0x00DB000000000000
 DAY = datetime(2021, 8, 1)

@@ -26,7 +26,7 @@ def main() -> None:
         start = time.perf_counter()
         history(snapshot, key)
         took.append(1000 * (time.perf_counter() - start))
-    # The first of all opens the snapshot's files.
+    # The first of all opens and verifies the snapshot's files.
     first, *others = took
     p95 = quantiles(others, n=20, method="inclusive")[-1]
     print(

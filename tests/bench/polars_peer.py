@@ -16,87 +16,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+from peer_contract import EXTRACTS, FINDINGS, MOST_QUARANTINED, NO_RESPONSE, OUT_OF_SCOPE, VERDICTS
 from polars import col, lit, when
 
 EUI64 = "^(?:[0-9A-F]{2}-){7}[0-9A-F]{2}$"
 ERA_STARTS = datetime(2012, 1, 1)
-MOST_QUARANTINED = 0.01
 GRACE = timedelta(days=7)
 
-# "?" may be null; "era" is a time that must lie between 2012 and the start of the run.
-EXTRACTS = {
-    "devices": {
-        "device_id": "eui",
-        "device_type": "text",
-        "device_status": "text",
-        "csp_region": "text",
-        "manufacturer": "text?",
-        "model": "text?",
-        "firmware_version": "text?",
-        "commissioned_at": "era?",
-        "responsible_supplier_id": "text?",
-        "network_operator_id": "text?",
-    },
-    "service_responses": {
-        "originator_id": "eui",
-        "device_id": "eui",
-        "originator_counter": "number",
-        "srv": "text",
-        "command_variant": "number?",
-        "credential_type": "text?",
-        "remote_party_role": "text?",
-        "sent_at": "era",
-        "responded_at": "era?",
-        "response_code": "text?",
-        "execution_status": "text?",
-    },
-    "dsp_checks": {"device_id": "eui", "check": "text", "checked_at": "era", "passed": "flag"},
-    "registrations": {
-        "device_id": "eui",
-        "supplier_id": "text",
-        "effective_from": "date",
-        "effective_to": "date?",
-    },
-    "credential_reads": {
-        "device_id": "eui",
-        "read_at": "era",
-        "remote_party_role": "text",
-        "certificate_usage": "text",
-        "status_code": "text",
-        "subject_unique_id": "eui?",
-        "subject_key_identifier": "octets?",
-    },
-    "certificates": {
-        "subject_unique_id": "eui",
-        "remote_party_role": "text",
-        "certificate_usage": "text",
-        "subject_key_identifier": "octets",
-        "status": "text",
-    },
-    "parties": {
-        "eui": "eui",
-        "party_id": "text",
-        "party_name": "text",
-        "category": "text",
-        "role": "text",
-        "is_dcc_user": "flag",
-    },
-    "incidents": {
-        "incident_id": "text",
-        "device_id": "eui",
-        "raised_at": "time",
-        "closed_at": "time?",
-        "resolution": "text?",
-    },
-}
 CLOCKS = {
     "service_responses": ["sent_at", "responded_at"],
     "dsp_checks": ["checked_at"],
     "credential_reads": ["read_at"],
 }
 
-OUT_OF_SCOPE = ["Pending", "Whitelisted", "InstalledNotCommissioned", "Decommissioned", "Withdrawn"]
-NO_RESPONSE = ["I99", "E20", "E21", "E30"]
 USER_CHECKS = [
     "issue_digital_signature",
     "issue_key_agreement",
@@ -142,24 +74,9 @@ CHANGED_BY = {
     "Supplier": ["last_open update_supplier", "last_change_of_supplier"],
     "NetworkOperator": ["last_open update_network_operator", "last_open handover"],
 }
-VERDICTS = [
-    "right",
-    "not_read",
-    "not_judged",
-    "unknown_certificate",
-    "missing",
-    "supplier_credentials",
-    "dcc_credentials",
-    "wrong_party",
-]
 RIGHT, NOT_READ, NOT_JUDGED, UNKNOWN_CERTIFICATE, MISSING, SUPPLIERS, DCC, WRONG_PARTY = (
     lit(number, pl.Int64) for number in range(8)
 )
-FINDINGS = {
-    "failed": {"secure": "over_reported", "not_secure": "confirmed_failure", "unverified": "unverified_failure"},
-    "passed": {"secure": "confirmed_pass", "not_secure": "missed_failure", "unverified": "unverified_pass"},
-    "not_due": dict.fromkeys(["secure", "not_secure", "unverified"], "not_due"),
-}
 
 
 # -- extracts and their row checks ----------------------------------------------------------------------

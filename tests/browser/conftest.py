@@ -6,6 +6,7 @@ from builds import pco
 from playwright.sync_api import sync_playwright
 
 from tests.browser.get_chromium import chromium
+from tests.browser.logins import Visitor
 from tests.browser.serving import FLAGS, served
 
 
@@ -47,6 +48,20 @@ def page(browser, address):
     yield page
     context.close()
     assert outside == []
+
+
+@pytest.fixture
+def visitor(browser):
+    """Makes visitors, each a browser of its own."""
+    visitors = []
+
+    def new(**options):
+        visitors.append(Visitor(browser, **options))
+        return visitors[-1]
+
+    yield new
+    for one in visitors:
+        one.context.close()
 
 
 def leaves_the_machine(url: str) -> bool:

@@ -1,7 +1,6 @@
 """Logging in and out in a real Chromium, by a provider on this machine; all bytes that are sent are searched."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,20 +11,17 @@ from contextlib import contextmanager
 import polars as pl
 import pytest
 from playwright.sync_api import expect
-from test_access import CONFIGURATION, PAGES, canaries, told_of
+from test_access import PAGES, canaries, told_of
 
 from data.marts import Snapshot
 from tests.app_pages import APP, TITLES
-from tests.browser.serving import SAYS, free_port
+from tests.browser.logins import environment, served, wait_for
+from tests.browser.serving import free_port
 from tests.browser.test_accessibility import assert_begins_with_its_h1, grave
 
 pytestmark = pytest.mark.browser
 PROJECT = APP.parents[1]
 ROLES = ("ssc", "secas", "party", "operator")
-
-
-def environment(**more):
-    return {**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1", "PYTHONWARNINGS": "ignore", **more}
 
 
 @contextmanager
@@ -36,46 +32,6 @@ def provider(*options):
     with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             yield wait_for(f"http://127.0.0.1:{port}", "/.well-known/openid-configuration")
-        finally:
-            server.terminate()
-
-
-def wait_for(address, path):
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(address + path, timeout=1):
-                return address
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"{address} did not answer")
-
-
-@contextmanager
-def served(home, marts, provider, configuration=CONFIGURATION, more_secrets=""):
-    """The dashboard with logins on, its secrets and configuration in `home`."""
-    port = free_port()
-    (home / ".streamlit").mkdir(parents=True, exist_ok=True)
-    (home / ".streamlit" / "secrets.toml").write_text(
-        f"""[auth]
-redirect_uri = "http://127.0.0.1:{port}/oauth2callback"
-cookie_secret = "{"0123456789abcdef" * 4}"
-client_id = "pco"
-client_secret = "secret"
-server_metadata_url = "{provider}/.well-known/openid-configuration"
-expose_tokens = ["access"]
-{more_secrets}
-"""
-    )
-    file = home / "access.toml"
-    file.write_text(configuration + f'\n[folders]\naudit = "{home}/log"\nscopes = "{home}/scopes"\n')
-    command = [sys.executable, "-m", "dashboard.cli", "serve", "--port", str(port), "--marts", str(marts)]
-    told = environment(HOME=str(home), PCO_ACCESS=str(file))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told) as server:
-        try:
-            said = next((line for line in server.stdout if line.startswith(SAYS)), None)
-            if said is None:
-                raise RuntimeError("the dashboard did not start")
-            yield said.removeprefix(SAYS).strip()
         finally:
             server.terminate()
 
@@ -116,53 +72,6 @@ def gives(identity, who, **claims):
     )
     with urllib.request.urlopen(request, timeout=5) as answer:
         assert answer.status == 204
-
-
-class Visitor:
-    """A browser of its own that keeps every byte that it is sent: pages, sockets, files."""
-
-    def __init__(self, browser, **options):
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True, **options)
-        self.page = self.context.new_page()
-        self.received = []
-        self.page.on("websocket", lambda socket: socket.on("framereceived", self._keep))
-        self.page.on("response", self._keep_response)
-
-    def _keep(self, frame):
-        self.received.append(frame if isinstance(frame, bytes) else frame.encode())
-
-    def _keep_response(self, response):
-        if "/media/" in response.url or "/component" in response.url:
-            self.received.append(response.body())
-
-    def bytes(self):
-        return b"\n".join(self.received)
-
-    def opens(self, address):
-        self.page.goto(address)
-        return self
-
-    def logs_in(self, site, who):
-        self.opens(site)
-        self.page.get_by_role("button", name="Log in").click()
-        self.page.wait_for_url(re.compile("oauth2/authorize"))
-        self.page.locator('input[name="sub"]').fill(who)
-        self.page.locator('input[name="sub"]').press("Enter")
-        self.page.wait_for_url(re.compile(re.escape(site)))
-        return self
-
-
-@pytest.fixture
-def visitor(browser):
-    visitors = []
-
-    def new(**options):
-        visitors.append(Visitor(browser, **options))
-        return visitors[-1]
-
-    yield new
-    for one in visitors:
-        one.context.close()
 
 
 def claims_of(role, party):

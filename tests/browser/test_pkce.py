@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.logins import served, wait_for
 from tests.browser.serving import free_port
-from tests.browser.test_login import served, visitor, wait_for  # noqa: F401
 
 PACKAGE = "oidc-provider@9"
 pytestmark = [
@@ -40,7 +40,7 @@ def provider(tmp_path):
             server.terminate()
 
 
-def test_a_login_proves_that_it_is_the_one_that_asked(tmp_path, provider, demonstration_home, visitor):  # noqa: F811
+def test_a_login_proves_that_it_is_the_one_that_asked(tmp_path, provider, demonstration_home, visitor):
     address, log = provider
     home = tmp_path / "home"
     asks = 'client_kwargs = { prompt = "login" }'
