@@ -10,7 +10,6 @@ import polars as pl
 from analysis.amendments import AMENDMENTS, amendment_sets, amendments, passes_under
 from analysis.causes import causes
 from analysis.rates import rates
-from analysis.selection import added_up
 
 # What a set is judged by, both in Devices: the first is what it gains, the second what it costs.
 MEASURES = ("over_reported_removed", "missed_created")
@@ -26,7 +25,7 @@ def sets(counts: pl.DataFrame) -> pl.DataFrame:
 
     A reported failure that passes is one over-reported removed, a missed failure created, or an unverified passed.
     """
-    table = amendments(_condensed(counts))
+    table = amendments(counts)
     in_force = table.row(0, named=True)
     due = _due(counts)
     removed = in_force["over_reported"] - pl.col("over_reported")
@@ -42,11 +41,6 @@ def sets(counts: pl.DataFrame) -> pl.DataFrame:
             unverified_passed=newly_passed - removed - created,
         )
     )
-
-
-def _condensed(counts: pl.DataFrame) -> pl.DataFrame:
-    """The counts by what the amendments look at only: a few hundred rows, however large the estate."""
-    return added_up(counts, "reported", "actual", "unmet", "signature")
 
 
 def _due(counts: pl.DataFrame) -> int:

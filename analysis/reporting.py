@@ -131,8 +131,10 @@ def silences(table: pl.DataFrame, months: list[str]) -> pl.DataFrame:
         "silent_months": pl.Int64,
     }
     found = []
-    for (party, name), own in table.filter(pl.col("party").is_not_null()).group_by("party", "name"):
-        of_month = dict(own.select("commissioned_month", "commissioned").rows())
+    known = table.filter(pl.col("party").is_not_null())
+    of_parties = known.group_by("party", "name").agg("commissioned_month", "commissioned")
+    for party, name, own_months, commissioned in of_parties.rows():
+        of_month = dict(zip(own_months, commissioned, strict=True))
         numbers = [of_month.get(month, 0) for month in months]
         found += [(party, name, *silence) for silence in _silences_of(months, numbers)]
     return pl.DataFrame(found, schema, orient="row").sort("standing", "usual", "name", descending=[True, True, False])
