@@ -6,9 +6,10 @@ from analysis.selection import Selection
 
 # Found not secure by their certificates, whether reported failed or passed.
 TO_ACT_ON = ("confirmed_failure", "missed_failure")
+MOST_LISTED = 200
 
 
-def to_act_on(outcomes: pl.LazyFrame, selection: Selection, most: int = 200) -> pl.DataFrame:
+def to_act_on(outcomes: pl.LazyFrame, selection: Selection, most: int = MOST_LISTED) -> pl.DataFrame:
     """One row per Device found not secure, the longest commissioned first, at most so many."""
     month = pl.col("commissioned_at").dt.strftime("%Y-%m")
     found = (

@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from dashboard import access, turns
+from dashboard import access, plot, turns
 from dashboard.gate import Gate
 from dashboard.guard import HEALTH, Guard
 from dashboard.health import Health
@@ -29,7 +29,7 @@ def application(settings: Settings, health: Health) -> st.App:
     return st.App(
         SCRIPT,
         lifespan=partial(_with_parts, health.marts),
-        routes=[Route(HEALTH, health.answer)],
+        routes=[Route(HEALTH, health.answer), Route(plot.ADDRESS, plot.library)],
         middleware=[Middleware(Guard, settings=settings, has_login=access.is_configured())],
     )
 

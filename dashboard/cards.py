@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 import plotly.graph_objects as go
 import polars as pl
+import polars.selectors as cs
 import streamlit as st
 
 from analysis.selection import Selection
-from dashboard import access, audit, charts, filters, picture, reading, words
+from dashboard import access, audit, charts, filters, picture, plot, reading, words
 from dashboard.access_settings import classification
 from data.export import with_plain_text, write_sheet
 from data.marts import Snapshot
@@ -86,35 +87,28 @@ def card(
     A figure to be made is made once for all readers: it may depend on the view, the card's name and `of`, and nothing
     else. A click on a mark that `filter_by` knows sets filters, and so does choosing it in a box below the chart.
     """
-    if not isinstance(figure, go.Figure):
-        make = figure
-        figure = view.held(f"chart {name}", lambda: charts.Finished(make()), *of)
+    if isinstance(figure, go.Figure):
+        drawn = charts.finished(figure)
+    else:
+        drawn = view.held(f"chart {name}", lambda: charts.finished(figure()), *of)
     with st.container(border=True, key=f"card-{name}"):
         st.subheader(title, anchor=name)
-        _chart(name, title, figure, filter_by)
-        # Drawn once it is opened: a table costs as much as the chart.
-        with st.expander("The same as a table, and as a file", key=f"table-{name}", on_change="rerun") as more:
-            if more.open:
-                show_table(table, columns)
-                downloads(view, name, table, title, how, has_chart=True)
+        _chart(name, title, drawn, filter_by)
+
+        def more() -> None:
+            show_table(table, columns)
+            downloads(view, name, table, title, how, has_chart=True)
+
+        once_opened("The same as a table, and as a file", name, more)
         st.caption(f"{how} {view.made()} Devices: {view.in_words}.")
 
 
-def _chart(name: str, title: str, figure: go.Figure, targets: Sequence[filters.Target]) -> None:
-    alt = f"{title}. The table below holds the same."
+def _chart(name: str, title: str, drawn: plot.Plot, targets: Sequence[filters.Target]) -> None:
+    key, alt = f"chart-{name}", f"{title}. The table below holds the same."
     if not targets:
-        st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{name}", alt=alt)
+        plot.draw(drawn, key, alt)
         return
-    # Under its old key a chart that was clicked would not report the same click again.
-    key = f"chart-{name}-{st.session_state.get(f'clicks-{name}', 0)}"
-    st.plotly_chart(
-        figure,
-        config=charts.CONFIG,
-        key=key,
-        alt=alt,
-        on_select=lambda: _clicked(name, key, targets),
-        selection_mode="points",
-    )
+    plot.draw(drawn, key, alt, lambda points: _clicked(points, targets))
     choice = f"filter-to-{name}"
     st.selectbox(
         "Filter to",
@@ -129,10 +123,8 @@ def _chart(name: str, title: str, figure: go.Figure, targets: Sequence[filters.T
     )
 
 
-def _clicked(name: str, key: str, targets: Sequence[filters.Target]) -> None:
-    found = filters.target_of(st.session_state[key].selection.points, targets)
-    if found:
-        st.session_state[f"clicks-{name}"] = st.session_state.get(f"clicks-{name}", 0) + 1
+def _clicked(points: list[dict], targets: Sequence[filters.Target]) -> None:
+    if found := filters.target_of(points, targets):
         filters.set_to(found)
 
 
@@ -143,6 +135,13 @@ def _chosen(key: str, targets: Sequence[filters.Target]) -> None:
         filters.set_to(targets[place])
 
 
+def once_opened(label: str, name: str, draw: Callable[[], None]) -> None:
+    """A box whose content is drawn once it is opened: a table costs as much as a chart."""
+    with st.expander(label, key=f"table-{name}", on_change="rerun") as box:
+        if box.open:
+            draw()
+
+
 def show_table(table: pl.DataFrame, columns: dict | None = None) -> None:
     """The name first, where rows have one: the ids before it say nothing to a person."""
     table = table.select(*(["name"] if "name" in table.columns else []), pl.exclude("name"))
@@ -150,8 +149,9 @@ def show_table(table: pl.DataFrame, columns: dict | None = None) -> None:
 
 
 def show_text(table: pl.DataFrame) -> None:
-    """A short table of words, each whole: a data frame would cut them."""
-    st.table(table.rename({name: _heading(name) for name in table.columns}))
+    """A short table, each word of it whole: a data frame would cut them, and comes to a screen reader later."""
+    in_words = table.with_columns(cs.integer().map_elements(words.count, return_dtype=pl.String))
+    st.table(in_words.rename({name: _heading(name) for name in table.columns}))
 
 
 def _heading(name: str) -> str:

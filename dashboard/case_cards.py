@@ -22,13 +22,16 @@ def results(view: cards.View, case: Case) -> None:
     st.markdown(words.other_side(case))
     st.caption(f"{words.set_in_words(case)}. {words.standing(case.assumptions)}")
     _documents(view, case)
-    with st.expander("How each figure is made"):
-        explained = words.explained(case)
-        for figure, value, how, inputs in explained.iter_rows():
-            st.markdown(f"**{figure}: {value}**  \n{how}  \n:small[{inputs}]")
-        cards.downloads(view, f"business-case-figures-{_files(case)}", explained, "How each figure is made")
+    cards.once_opened("How each figure is made", "business-case-figures", lambda: _explained(view, case))
     _pounds(view, case)
     _uncertainty(view, case)
+
+
+def _explained(view: cards.View, case: Case) -> None:
+    explained = words.explained(case)
+    for figure, value, how, inputs in explained.iter_rows():
+        st.markdown(f"**{figure}: {value}**  \n{how}  \n:small[{inputs}]")
+    cards.downloads(view, f"business-case-figures-{_files(case)}", explained, "How each figure is made")
 
 
 def _documents(view: cards.View, case: Case) -> None:

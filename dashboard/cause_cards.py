@@ -35,12 +35,13 @@ def one_by_one(view: cards.View, counts: pl.DataFrame, table: pl.DataFrame, tren
             st.markdown(words_causes.meaning(cause))
             if example := words_causes.example(cause):
                 st.caption(example)
-    label = "The causes one by one as a table, and as a file"
-    with st.expander(label, key="table-deviation-list", on_change="rerun") as more:
-        if more.open:
-            in_words = words_causes.listed(listed, affected, role, names)
-            cards.show_table(in_words)
-            cards.downloads(view, "deviation-list", in_words, "Causes of reported failures, one by one")
+
+    def more() -> None:
+        in_words = words_causes.listed(listed, affected, role, names)
+        cards.show_table(in_words)
+        cards.downloads(view, "deviation-list", in_words, "Causes of reported failures, one by one")
+
+    cards.once_opened("The causes one by one as a table, and as a file", "deviation-list", more)
     st.caption(f"{words_causes.LIST_HOW} {view.made()} Devices: {view.in_words}.")
 
 

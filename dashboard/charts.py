@@ -1,6 +1,5 @@
 """Frames in, plotly figures out; a figure's colours mean the same on every page."""
 
-import json
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -8,6 +7,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from analysis.causes import cause_names, label_of
+from dashboard.plot import Plot
 
 # Each has 3:1 contrast against the light and the dark page, and is told from the others with any colour vision; dash,
 # shape or hatch tells them apart as well.
@@ -30,7 +30,6 @@ BAND = "rgba(0, 114, 178, 0.22)"
 ROW_HEIGHT = 26
 # Sets of causes that a chart draws; the table has all.
 MOST_COMBINATIONS = 20
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"], "locale": "en-GB"}
 
 
 def blank_figure(height: int, hovermode: str = "closest", **layout) -> go.Figure:
@@ -46,17 +45,14 @@ def blank_figure(height: int, hovermode: str = "closest", **layout) -> go.Figure
     return figure
 
 
-class Finished(go.Figure):
-    """A figure that is never changed again, as one text: what is held for many readers is to be small.
+def finished(figure: go.Figure) -> Plot:
+    """The figure as one text, never to be changed again: what is held for many readers is to be small.
 
     Plotly's own tree is thousands of objects, and each look for garbage would go through those of all figures held.
     """
-
-    def __init__(self, figure: go.Figure):
-        self._text = figure.to_json(validate=False)
-
-    def to_dict(self) -> dict:
-        return json.loads(self._text)
+    # The page has a theme of its own, by light and dark.
+    figure.layout.template = None
+    return Plot(figure.to_json(validate=False), int(figure.layout.height))
 
 
 def _rows(figure: go.Figure, rows: int) -> None:

@@ -16,15 +16,23 @@ from data.marts import Snapshot
 MOST = 10**9
 
 
-def card(
-    view: cards.View, name: str, title: str, listed: pl.DataFrame, whole: Callable[[], pl.DataFrame], how: str
-) -> None:
-    """`listed` has the first of them, `whole` makes all of them, once the file is asked for."""
+Listed = Callable[[], pl.DataFrame]
+
+
+def card(view: cards.View, name: str, title: str, first: Listed, whole: Listed, how: str) -> None:
+    """`first` reads the first of them, once the list is opened, `whole` all of them, once the file is asked for.
+
+    Rows of Devices are read, and the reading of them logged, for nobody who does not ask for them.
+    """
     with st.container(border=True, key=f"card-{name}"):
         st.subheader(title, anchor=name)
-        st.dataframe(in_words(listed), column_config=_columns(listed), hide_index=True)
+        cards.once_opened("List the Devices, each with the way to its page", name, lambda: _show(first()))
         cards.downloads(view, name, whole, title, how)
         st.caption(f"{how} {view.made()} Devices: {view.in_words}.")
+
+
+def _show(listed: pl.DataFrame) -> None:
+    st.dataframe(in_words(listed), column_config=_columns(listed), hide_index=True)
 
 
 def whole(snapshot: Snapshot, selection: Selection) -> Callable[[], pl.DataFrame]:

@@ -20,7 +20,7 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from dashboard import access, audit
+from dashboard import access, audit, plot
 from dashboard.server_settings import Settings
 
 HEALTH = "/healthz"
@@ -151,6 +151,7 @@ class Guard:
             path in READY
             or path == HEALTH
             or path in files()
+            or path == plot.ADDRESS
             or path.startswith((MEDIA, UPLOADS))
             or (self.has_login and path in LOGIN)
             # Streamlit sends the reader to the address without the slash.
@@ -181,7 +182,7 @@ def _signed(request: Request, name: str) -> bytes | None:
 
 def with_headers(send: Send, scope: Scope, tls: bool) -> Send:
     """Adds the headers to an answer; what is not a file of the program itself is kept by no cache."""
-    is_file = scope["path"] in files()
+    is_file = scope["path"] in files() or scope["path"] == plot.ADDRESS
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -246,5 +247,6 @@ def index() -> str:
     page = re.sub(r'<link rel="service-desc"[^>]*>', "", page)
     needs = "<noscript><p>The dashboard needs JavaScript.</p></noscript>"
     page = re.sub(r"<noscript>.*?</noscript>", needs, page, flags=re.DOTALL)
+    page = page.replace("</head>", f"{plot.IN_PAGE}</head>")
     page = page.replace("<title>Streamlit</title>", "<title>Post Commissioning Outcomes</title>")
     return re.sub(r"\n\s*\n", "\n", page).strip() + "\n"

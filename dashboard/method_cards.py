@@ -21,25 +21,36 @@ def roads(view: cards.View, overall: dict) -> None:
     files = words_method.file_rows(view.snapshot.manifest, stage.extracts)
     shown = words_method.figure(number, overall[number])
     cards.show_text(words_method.road(stage, made_of, files, view.snapshot, shown))
-    with st.expander(f"Extract files ({files.height:,}), with checksums"):
-        cards.show_table(files)
-        cards.downloads(
-            view, "extract-files", files, "Extract files", "The files that the build read, with their SHA-256."
-        )
-        st.caption("Compare a file with what the program sha256sum says of it: equal checksums, equal bytes.")
-    with st.expander(f"SQL ({len(stage.sql)} files)"):
-        for name in stage.sql:
-            st.markdown(f"`data/sql/{name}.sql`")
-            st.code(lineage.sql_text(name), language=None, wrap_lines=True)
-    with st.expander(f"Rules ({len(stage.rules)} functions)"):
-        for name in stage.rules:
-            st.markdown(f"`{name}`: {lineage.says(lineage.rule_text(name))}")
-            st.code(lineage.rule_text(name), language=None, wrap_lines=True)
-    with st.expander(f"Facts of the domain ({len(stage.references)} files)"):
-        for name in stage.references:
-            st.markdown(f"`data/reference/{name}.csv`")
-            cards.show_table(pl.DataFrame(reference.table(name)))
+    label = f"Extract files ({files.height:,}), with checksums"
+    cards.once_opened(label, "extract-files", lambda: _files(view, files))
+    cards.once_opened(f"SQL ({len(stage.sql)} files)", "sql", lambda: _sql(stage))
+    cards.once_opened(f"Rules ({len(stage.rules)} functions)", "rules", lambda: _rules(stage))
+    cards.once_opened(f"Facts of the domain ({len(stage.references)} files)", "facts", lambda: _facts(stage))
     st.caption(words_method.CODE_OF_NOW)
+
+
+def _files(view: cards.View, files: pl.DataFrame) -> None:
+    cards.show_table(files)
+    cards.downloads(view, "extract-files", files, "Extract files", "The files that the build read, with their SHA-256.")
+    st.caption("Compare a file with what the program sha256sum says of it: equal checksums, equal bytes.")
+
+
+def _sql(stage: lineage.Stage) -> None:
+    for name in stage.sql:
+        st.markdown(f"`data/sql/{name}.sql`")
+        st.code(lineage.sql_text(name), language=None, wrap_lines=True)
+
+
+def _rules(stage: lineage.Stage) -> None:
+    for name in stage.rules:
+        st.markdown(f"`{name}`: {lineage.says(lineage.rule_text(name))}")
+        st.code(lineage.rule_text(name), language=None, wrap_lines=True)
+
+
+def _facts(stage: lineage.Stage) -> None:
+    for name in stage.references:
+        st.markdown(f"`data/reference/{name}.csv`")
+        cards.show_table(pl.DataFrame(reference.table(name)))
 
 
 def quarantine(view: cards.View, table: pl.DataFrame) -> None:
@@ -49,8 +60,8 @@ def quarantine(view: cards.View, table: pl.DataFrame) -> None:
         return
     st.markdown(words_method.quarantined_share(view.snapshot.manifest))
     cards.show_table(words_method.rows_by_rule(table))
-    with st.expander("Samples: up to five rows a rule, as the file had them"):
-        cards.show_table(words_method.samples(table))
+    label = "Samples: up to five rows a rule, as the file had them"
+    cards.once_opened(label, "samples", lambda: cards.show_table(words_method.samples(table)))
     cards.downloads(view, "quarantine", table, "Rows that break their contract, by file and rule")
 
 

@@ -68,8 +68,10 @@ st.sidebar.caption(
     f"built {words.moment(snapshot.manifest['build_finished_at'])}. {access_page.footer(reader, snapshot)}"
 )
 access_page.log_out(reader)
+# There without a filter too: what moves in the page is drawn anew.
+place = st.empty()
 if chosen.conditions():
-    st.markdown(f":material/filter_alt: Filtered to **{in_words}**")
+    place.markdown(f":material/filter_alt: Filtered to **{in_words}**")
 
 try:
     page.run()

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from analysis.devices import MOST_LISTED
 from analysis.funnel import INSIDE, OUTSIDE_95, OUTSIDE_998
 from analysis.peers import FEWEST_DUE, FEWEST_PEERS
 from dashboard.words import DIMENSIONS, NO_BREAK, count, devices, percent
@@ -121,9 +122,9 @@ def models_title(table: pl.DataFrame) -> str:
     )
 
 
-def to_act_on_title(found: int, due: int, shown: int) -> str:
+def to_act_on_title(found: int, due: int) -> str:
     """How many Devices there are to act on, and how many of them the list holds."""
-    only = f"; the first {count(shown)} are listed" if shown < found else ""
+    only = f"; the first {count(MOST_LISTED)} are listed" if found > MOST_LISTED else ""
     return f"Devices to act on: {count(found)} of {devices(due)} due are not secure by their certificates{only}"
 
 

@@ -1,5 +1,6 @@
 """The dashboard's pages, as the app itself lists them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,12 @@ _LISTED = re.findall(r'st\.Page\("(app_pages/(\w+)\.py)", title="([^"]+)"', APP.
 FILES = {title: None if place == 0 else file for place, (file, _, title) in enumerate(_LISTED)}
 # Address -> title.
 TITLES = {"" if place == 0 else name: title for place, (_, name, title) in enumerate(_LISTED)}
+
+
+def plots(app):
+    """The figures of an AppTest's page, as the browser is sent them."""
+    mounted = [element.proto for element in app.get("bidi_component")]
+    return [json.loads(json.loads(one.json)["figure"]) for one in mounted if one.component_name == "plot"]
 
 
 def with_open_tables(app):

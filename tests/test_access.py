@@ -17,7 +17,7 @@ from dashboard.access_settings import NOT_CLASSIFIED, WrongAccess, read_settings
 from data.marts import current
 from data.reduction import duis_form
 from data.scopes import ALL, Scope
-from tests.app_pages import APP, FILES, with_open_tables
+from tests.app_pages import APP, FILES, plots, with_open_tables
 
 CONFIGURATION = """
 classification = "OFFICIAL-TEST"
@@ -327,7 +327,7 @@ def test_without_a_login_or_a_role_no_page_is_drawn(app, login, demonstration, o
     for page in FILES:
         drawn(app, page)
         assert [title.value for title in app.title] == ["Post Commissioning Outcomes"]
-        assert not app.get("plotly_chart")
+        assert not plots(app)
         assert told_of(sent(app), canaries(demonstration, outcomes)) == []
 
 

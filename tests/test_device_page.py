@@ -1,7 +1,6 @@
 """One Device: its checks, cells and rows against the oracle, and the page drawn without a browser."""
 
 import io
-import json
 import re
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -45,6 +44,7 @@ from dashboard import cards, charts_device, words_device
 from data import reduction
 from data.export import outcomes_frame
 from data.history import NoEvidenceKept, examples, history, with_part
+from tests.app_pages import plots
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "streamlit_app.py"
 OUTCOME_OF = {"success": "success", "partial": "partial", "failure": "other"}
@@ -485,8 +485,8 @@ def test_the_link_keeps_the_span_of_the_timeline(opened, of_each_finding, demons
     app = opened(device=device_id, span=words_device.SPANS[1])
     assert app.segmented_control(key="span").value == words_device.SPANS[1]
     due = outcomes_frame(demonstration).filter(device_id=device_id)["due_at"][0]
-    [chart] = app.get("plotly_chart")
-    ends = json.loads(chart.proto.spec)["layout"]["xaxis"]["range"]
+    [plot] = plots(app)
+    ends = plot["layout"]["xaxis"]["range"]
     assert due < datetime.fromisoformat(ends[1]) < due + timedelta(days=1)
 
 

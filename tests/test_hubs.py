@@ -343,7 +343,8 @@ def test_the_page_counts_what_the_extract_holds(app, known):
     assert regions.filter(csp_region="Device not in scope")["raised"].item() == nobody
     raised = Counter(f"{row['raised_at']:%Y-%m}" for row, _ in known)
     assert dict(months.group_by("month").agg(pl.col("raised").sum()).rows()) == raised
-    standings = dict(pl.from_pandas(app.dataframe[-1].value).select("standing", "raised").rows())
+    shown = pl.from_pandas(app.table[-1].value)
+    standings = {standing: int(raised.replace(",", "")) for standing, raised in shown.select(pl.nth(0, 1)).rows()}
     reported = Counter(outcome["reported"] for _, outcome in known if outcome)
     assert standings["CHF reported failed now"] == reported["failed"]
     assert standings["Device not in scope"] == nobody

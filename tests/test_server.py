@@ -22,7 +22,7 @@ from builds import pco
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import asgi, guard, health, server_settings, turns
+from dashboard import asgi, guard, health, plot, server_settings, turns
 from dashboard.gate import Gate
 from dashboard.server_settings import Settings
 from data.marts import current
@@ -177,6 +177,17 @@ def test_own_files_may_be_kept(served):
     script = next(name for name in sorted(guard.files()) if name.endswith(".js"))
     status, headers, _ = served.asked(script)
     assert (status, "immutable" in headers["cache-control"]) == (200, True)
+
+
+def test_the_page_asks_for_plotlys_own_script_at_once_and_may_keep_it(served):
+    _, _, page = served.asked("/parties")
+    assert page.count(f'<script async data-plotly src=".{plot.ADDRESS}"></script>') == 1
+    status, headers, text = served.asked(plot.ADDRESS)
+    assert (status, "immutable" in headers["cache-control"]) == (200, True)
+    assert headers["content-type"].startswith("text/javascript")
+    assert text == plot.LIBRARY.read_text(encoding="utf-8")
+    assert served.asked("/plotly-0.0.0.min.js")[0] == 404
+    assert served.asked(plot.ADDRESS, "POST")[0] == 405
 
 
 # --- who may call -------------------------------------------------------------------------------------------

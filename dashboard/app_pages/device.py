@@ -25,9 +25,12 @@ def tabled(name: str, title: str, table: pl.DataFrame, how: str, shown: pl.DataF
             cards.show_text(shown)
         if table.is_empty():
             st.markdown("There is none.")
-        with st.expander("Every column, and as a file"):
+
+        def more() -> None:
             cards.show_table(table)
             cards.downloads(view, f"{name}-{one.eui}", table, title, how)
+
+        cards.once_opened("Every column, and as a file", name, more)
         st.caption(f"{how} {view.made()} Device: {one.eui}.")
 
 

@@ -69,7 +69,7 @@ if is_extract:
     with st.container(border=True):
         st.subheader(words_hubs.standings_title(standings), anchor="hubs-standings")
         named = standings.with_columns(pl.col("standing").replace_strict(words_hubs.STANDINGS))
-        cards.show_table(named)
+        cards.show_text(named)
         st.markdown(words_hubs.missing(hubs.without_incident(rows, counts)))
         cards.downloads(view, "hubs-standings", named, "Incidents, by how their Device is reported now")
         st.caption(f"{words_hubs.STANDINGS_HOW} {view.made()}")

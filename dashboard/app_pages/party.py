@@ -67,6 +67,11 @@ cards.card(
 
 found = count_to_act_on(own)
 if found:
-    listed = reading.devices_to_act_on(snapshot.folder, only)
-    title = words_parties.to_act_on_title(found, own_row["due"][0], listed.height)
-    device_list.card(view, "to-act-on", title, listed, device_list.whole(snapshot, only), words_parties.TO_ACT_ON_HOW)
+    device_list.card(
+        view,
+        "to-act-on",
+        words_parties.to_act_on_title(found, own_row["due"][0]),
+        lambda: reading.devices_to_act_on(snapshot.folder, only),
+        device_list.whole(snapshot, only),
+        words_parties.TO_ACT_ON_HOW,
+    )

@@ -24,6 +24,16 @@ def settled(page):
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
 
 
+def figures_drawn(page, count):
+    """The charts of the page once each was gone to, as they are drawn where they are seen."""
+    figures = page.get_by_role("figure")
+    expect(figures).to_have_count(count, timeout=20_000)
+    for figure in figures.all():
+        figure.scroll_into_view_if_needed()
+        expect(figure.locator(".main-svg").first).to_be_visible(timeout=20_000)
+    return page.locator(".js-plotly-plot")
+
+
 def devices_due(page):
     """The number in the Overview's first sentence."""
     text = page.get_by_text(re.compile(r"^Of [\d,]+ Devices due")).inner_text()
@@ -103,7 +113,6 @@ def test_a_downloaded_file_equals_the_export(page, address, exported, tmp_path):
 
 def test_charts_are_drawn_and_tell_themselves_to_a_screen_reader(page, address):
     opened(page, address)
-    charts = page.locator(".js-plotly-plot")
-    expect(charts).to_have_count(2)
+    charts = figures_drawn(page, 2)
     expect(charts.first.locator("path.js-line").first).to_be_visible()
-    assert page.get_by_test_id("stPlotlyChart").first.evaluate("node => node.outerHTML.includes('aria-label')")
+    expect(page.get_by_role("figure", name="The table below holds the same.")).to_have_count(2)

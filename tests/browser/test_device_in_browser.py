@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import opened, settled
+from tests.browser.test_dashboard import figures_drawn, opened, settled
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +24,7 @@ def says_what_the_export_does(page, row):
     required = 5 if row["device_type"] in ("ESME", "GPF") else 3
     expect(page.get_by_role("heading", name=f"Cells: {required - len(faulty)} of {required} hold")).to_be_visible()
     # The last marks of the chart are those of reads: a mark of a Request is a line without a width.
+    figures_drawn(page, 1)
     expect(page.locator(".js-plotly-plot .scatterlayer path.point").last).to_be_visible(timeout=20_000)
 
 

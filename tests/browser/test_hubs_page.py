@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import metric, opened, settled
+from tests.browser.test_dashboard import figures_drawn, metric, opened, settled
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +31,7 @@ def test_figures_equal_the_extract_and_the_export(page, address, exported, demon
     assert metric(page, "Incidents raised") == f"{incidents.height:,}"
     assert metric(page, "For a CHF that is secure") == f"{secure:,}"
     assert metric(page, "Still open") == f"{incidents['closed_at'].null_count():,}"
-    expect(page.locator(".js-plotly-plot")).to_have_count(4, timeout=20_000)
+    figures_drawn(page, 4)
 
 
 def test_a_set_chosen_on_the_criteria_page_is_chosen_here(page, address, exported, demonstration_home):

@@ -38,6 +38,7 @@ def test_an_address_of_two_snapshots_shows_what_changed_between_them(page, sever
     title = page.get_by_role("heading", name="since snapshot 1")
     expect(title).to_contain_text(f"{changed:,} of the {both.height:,} Devices in both have another finding")
     card = page.locator(".st-key-card-findings-1-3")
+    card.get_by_role("figure").scroll_into_view_if_needed()
     unchanged = re.compile(f"^{pairs['over_reported', 'over_reported']}$")
     expect(card.locator(".textpoint text", has_text=unchanged).first).to_be_visible(timeout=20_000)
     expect(page.get_by_text("31 March 2021, 00:00 UTC").first).to_be_visible()
@@ -46,6 +47,7 @@ def test_an_address_of_two_snapshots_shows_what_changed_between_them(page, sever
 def test_the_overview_draws_a_point_for_each_report(page, several):
     _, address = several
     opened(page, address, "")
+    page.locator(".st-key-card-rates-by-report").get_by_role("figure").scroll_into_view_if_needed()
     points = page.locator(".st-key-card-rates-by-report .scatterlayer .point")
     expect(points).to_have_count(6, timeout=20_000)
     expect(page.get_by_role("heading", name="since snapshot 2")).to_be_visible()

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import opened, settled
+from tests.browser.test_dashboard import figures_drawn, opened, settled
 
 pytestmark = pytest.mark.browser
 
@@ -61,9 +61,8 @@ def test_no_label_is_cut_on_a_narrow_page(page, address):
     page.set_viewport_size({"width": 390, "height": 900})
     opened(page, address, "pathways?flow=true")
     roads_drawn(page)
+    charts = figures_drawn(page, 3)
     expect(page.locator(".st-key-chart-defined .sankey-node")).not_to_have_count(0, timeout=30_000)
-    charts = page.locator(".js-plotly-plot")
-    expect(charts).to_have_count(3)
     for chart in charts.all():
         frame = chart.bounding_box()
         labels = chart.locator(".node-label, .textpoint, .annotation-text, .legendtext")

@@ -105,7 +105,7 @@ class Reader:
 def note(delta, drawn: Drawn) -> None:
     element = delta.new_element
     kind = element.WhichOneof("type") if delta.WhichOneof("type") == "new_element" else None
-    if kind == "plotly_chart":
+    if kind == "bidi_component" and element.bidi_component.component_name == "plot":
         drawn.charts += 1
     elif kind == "exception":
         drawn.errors.append(element.exception.message)
