@@ -16,6 +16,9 @@ PNG_BUTTON = "PNG of the chart: By Network operator: in"
 
 def files_of_first_card(page):
     page.get_by_text("The same as a table, and as a file").first.click()
+    expect(page.get_by_role("button", name="CSV", exact=True).first).to_be_visible(timeout=20_000)
+    # A press while the page is still being drawn was lost once.
+    settled(page)
 
 
 def downloaded(page, tmp_path, press):
