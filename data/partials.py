@@ -8,6 +8,7 @@ A partial is read once and never changes. It is taken again as long as its files
 the reading of them are, and the build asks for nothing that it left out.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -106,7 +107,10 @@ class Store:
         return Path(mkdtemp(dir=self.work))
 
     def put(self, draft: Path, facts: dict) -> Partial:
-        """Makes a draft a new partial; `facts` are the reader's and what is told of its files."""
+        """Makes a draft a new partial; `facts` are the reader's and what is told of its files.
+
+        The very same partial may have been put before: then that one stays, and the draft goes.
+        """
         tables = {name: [_described(draft / file) for file in names] for name, names in facts["tables"].items()}
         facts = {**facts, "reading": reading(), "tables": tables}
         text = json.dumps(facts)
@@ -115,7 +119,13 @@ class Store:
         key = hashlib.sha256(json.dumps({**facts, "files": contents}).encode()).hexdigest()[:32]
         _write(draft / FACTS, text)
         folder = self.new / key
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            # A task of Spark's that ran twice: the run before this one ended, though its executor did not tell.
+            shutil.rmtree(draft)
         return Partial(folder, facts)
 
     def keep(self, partials: Iterable[Partial]) -> None:

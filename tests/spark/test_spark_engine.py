@@ -25,6 +25,7 @@ from data import digests, intake, marts, reduction, spark
 from data.estate import generate
 from data.extracts import InputRefused
 from data.intake import READING
+from data.partials import Store
 
 MASTER = "local-cluster[2,1,1024]"
 # Java starts in half the time, and a test's work is small.
@@ -193,6 +194,22 @@ def test_the_command_builds_by_spark_from_a_file_url(cluster, tmp_path):
 
 
 # --- without a cluster --------------------------------------------------------------------------------------
+
+
+def test_a_partial_that_two_runs_of_a_task_made_is_one(tmp_path):
+    store = Store(tmp_path / "kept", tmp_path / "work")
+    rows = pl.DataFrame({"device_id": ["00-00-00-00-00-00-00-01"]})
+
+    def put():
+        draft = store.draft()
+        rows.write_parquet(draft / "rows.parquet")
+        return store.put(draft, {"extract": "devices", "tables": {"rows": ["rows.parquet"]}, "files": {}})
+
+    first, second = put(), put()
+    assert first.key == second.key
+    assert [folder.name for folder in store.new.iterdir()] == [first.key]
+    assert pl.read_parquet(second.files("rows")).equals(rows)
+    assert list(store.work.iterdir()) == [store.new]
 
 
 @pytest.mark.parametrize("options", [("--engine", "spark"), ("--master", "local"), ("--engine", "flink")])
