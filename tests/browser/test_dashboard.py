@@ -11,6 +11,16 @@ from tests.app_pages import TITLES
 
 pytestmark = pytest.mark.browser
 
+# True once no run is under way and, for a quarter of a second, the page neither grew nor was scrolled: a list that is
+# open shuts when what it lies on is scrolled, and a press misses a button that moves under it.
+AT_REST = """() => {
+  const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState
+  const main = document.querySelector('[data-testid="stMain"]')
+  const now = [state, main?.scrollHeight, main?.scrollTop].join(' ')
+  if (window.lastLook?.now !== now) window.lastLook = { now, since: performance.now() }
+  return state === 'notRunning' && performance.now() - window.lastLook.since > 250
+}"""
+
 
 def opened(page, address, path=""):
     page.goto(f"{address}/{path}")
@@ -20,8 +30,8 @@ def opened(page, address, path=""):
 
 
 def settled(page):
-    """Waits until the run is over: its marker is only there while one is under way."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    """Waits until the run is over and the page at rest."""
+    page.wait_for_function(AT_REST, timeout=30_000)
 
 
 def figures_drawn(page, count):
