@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import polars as pl
 
-from analysis.pipeline import Counts, Engine, Parameters, outcomes_of, rules
+from analysis.counts import Counts
+from analysis.pipeline import Engine, Parameters, outcomes_of, rules
 from data import duck, evidence, spark
 from data.evidence import Parties
 from data.marts import Draft, digest_of, opened, sync
@@ -58,7 +59,7 @@ def judge(
     answers = cluster.each(
         f"{__name__}:judge_bucket", jobs, judged, lambda done, total: merged.progress(JUDGING, done, total)
     )
-    counts = Counts(since.earlier.frame("counts") if since else None)
+    counts = Counts(judged, since.earlier.frame("counts") if since else None)
     for bucket, answer in enumerate(answers):
         if answer is None:
             draft.take_from(since.earlier, "outcomes", bucket)

@@ -9,11 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
-import polars.selectors as cs
 
 from analysis.actual import with_actual
 from analysis.amendments import amendments
 from analysis.causes import with_cause
+from analysis.counts import Counts
 from analysis.pathways import with_pathway
 from analysis.reported import names_of_checks, with_reported
 from data import duck
@@ -31,8 +31,6 @@ from data.touched import Change, change, evidence_name, part_of
 
 GRACE_DAYS = 7
 MOST_QUARANTINED = 0.01
-# Rows of counts held before they are added up.
-MOST_COUNTS = 2_000_000
 
 # Columns of `outcomes` as they are kept in a snapshot: an EUI-64 as an integer, a list as text joined with `; `.
 OUTCOMES = (
@@ -64,25 +62,6 @@ OUTCOMES = (
     "signature",
     "pathway",
     "pathway_hours",
-)
-# What Devices are counted by: everything that a page groups, filters or computes with.
-COUNTED_BY = (
-    "commissioned_month",
-    "device_type",
-    "csp_region",
-    "supplier_at_commissioning",
-    "supplier",
-    "network_operator",
-    "manufacturer",
-    "model",
-    "reported",
-    "actual",
-    "finding",
-    "device_keys",
-    "cause",
-    "causes",
-    "unmet",
-    "signature",
 )
 MONTH = pl.col("commissioned_at").dt.strftime("%Y-%m")
 FINDINGS = {
@@ -184,18 +163,20 @@ def _since(marts: Path, merged: Merged, parameters: Parameters, work: Path) -> C
 
 def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change | None) -> pl.DataFrame:
     """Writes the outcomes, and returns the counts. Devices that nothing has touched keep their outcome."""
-    counts = Counts(since.earlier.frame("counts") if since else None)
+    counts = Counts(draft.work, since.earlier.frame("counts") if since else None)
     for number, found in enumerate(evidence(merged, since.touched if since else None)):
         if found is None:
             draft.take_from(since.earlier, "outcomes", number)
             continue
         outcomes = outcomes_of(found, number, merged.as_at, parameters.grace_days, since, counts)
         draft.write("outcomes", outcomes, number)
+        # Not to be held while the next bucket is waited for, nor while the counts are added up.
+        del found, outcomes
     return counts.frame()
 
 
 def outcomes_of(
-    found: Evidence, bucket: int, as_at: datetime, grace_days: int, since: Change | None, counts: "Counts"
+    found: Evidence, bucket: int, as_at: datetime, grace_days: int, since: Change | None, counts: Counts
 ) -> pl.DataFrame:
     """The outcomes of a bucket of which some Devices are judged anew, in the order of device_key; adds to counts."""
     outcomes = classify(found, as_at, grace_days)
@@ -230,38 +211,6 @@ def rules() -> str:
             if source.name.endswith((".py", ".toml")):
                 digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-class Counts:
-    """Devices counted by `COUNTED_BY`, a bucket at a time, from counts that there are already."""
-
-    def __init__(self, earlier: pl.DataFrame | None = None) -> None:
-        coded = [] if earlier is None else [earlier.with_columns(cs.string().cast(pl.Categorical))]
-        self._parts: list[pl.DataFrame] = coded
-
-    def add(self, outcomes: pl.DataFrame, sign: int = 1) -> None:
-        """sign: -1 takes Devices away."""
-        # Codes in place of texts group three times as fast.
-        coded = outcomes.select(pl.col(COUNTED_BY)).with_columns(cs.string().cast(pl.Categorical))
-        devices = pl.len().cast(pl.Int64) * sign
-        self._hold(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=devices))
-
-    def take(self, counts: pl.DataFrame) -> None:
-        """Adds what was counted elsewhere: a `frame` of counts."""
-        self._hold(counts.with_columns(cs.string().cast(pl.Categorical)))
-
-    def _hold(self, part: pl.DataFrame) -> None:
-        self._parts.append(part)
-        if sum(part.height for part in self._parts) > MOST_COUNTS:
-            self._merge()
-
-    def frame(self) -> pl.DataFrame:
-        self._merge()
-        return self._parts[0].with_columns(cs.categorical().cast(pl.String))
-
-    def _merge(self) -> None:
-        merged = pl.concat(self._parts).group_by(COUNTED_BY, maintain_order=True).agg(pl.col("devices").sum())
-        self._parts = [merged.filter(pl.col("devices") != 0)]
 
 
 def _take_judged(draft: Draft, merged: Merged, earlier: Snapshot) -> None:

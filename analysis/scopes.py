@@ -8,8 +8,8 @@ import polars as pl
 
 from analysis.amendments import amendments
 from analysis.anonymous_peers import TABLE, anonymous
+from analysis.counts import COUNTED_BY, Counts
 from analysis.disclosure import FILE, policy
-from analysis.pipeline import COUNTED_BY, Counts
 from analysis.protected import protected
 from analysis.selection import PARTY_ROLES
 from data.marts import Snapshot

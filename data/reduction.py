@@ -31,7 +31,7 @@ SPELLED_OUT = 1_000
 LEAST_ROWS_A_CHUNK, MOST_ROWS_A_CHUNK = 250_000, 2_000_000
 LEAST_ROWS_A_GROUP = 8_192
 # Devices are taken a bucket at a time: a range of hashes, of which there are 2^n.
-DEVICES_A_BUCKET = 360_000
+DEVICES_A_BUCKET = 180_000
 MOST_BUCKETS = 1 << 16
 # Rows are put in order by this many of the first bits of their Device's hash.
 ORDERED_BITS = 16

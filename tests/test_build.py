@@ -17,7 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from thorough import times
 
-from analysis import pipeline, tables
+from analysis import counts, pipeline, tables
 from analysis.causes import with_cause
 from analysis.pipeline import Parameters, build
 from data import duck, intake, reduction
@@ -344,7 +344,9 @@ def test_batches_and_buckets_change_nothing(devices_a_bucket, rows_a_batch, plan
     with tiny[0], tiny[1], built(extracts, files=3, months=True) as snapshot:
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(clean))
         assert quarantined(snapshot) == Counter(extract for extract, _, _ in bad)
-        assert sum(snapshot.frame("counts")["devices"]) == snapshot.rows("outcomes")
+        found = snapshot.frame("counts")
+        assert sum(found["devices"]) == snapshot.rows("outcomes")
+        assert found.select(counts.COUNTED_BY).is_unique().all()
 
 
 def test_many_buckets_are_many_parts_of_one_table():
@@ -368,7 +370,7 @@ def test_chunks_and_parts_change_nothing(rows_a_chunk, plan):
         tiny,
         buckets,
         builds.in_this_process(),
-        patch.object(pipeline, "MOST_COUNTS", 5),
+        patch.multiple(counts, MOST_HELD=5, MOST_ADDED=9),
         built(extracts, files=2) as snapshot,
     ):
         assert outcomes_of(snapshot) == by_device(oracle.outcomes(clean))

@@ -17,6 +17,7 @@ import pytest
 from builds import pco, pco_build
 
 from analysis import pipeline
+from analysis.counts import Counts
 from data import marts
 from data.marts import BuildUnderWay, Draft, NoSnapshot, current, snapshots
 
@@ -126,7 +127,7 @@ HALF_WAY = {
     "reading": (pipeline.Intake, "partials"),
     "weighing the evidence": (pipeline, "evidence"),
     "writing": (Draft, "write"),
-    "counting": (pipeline.Counts, "frame"),
+    "counting": (Counts, "frame"),
     "describing": (Draft, "_described"),
     "writing the manifest": (marts, "write_durably"),
     "publishing": (Draft, "publish"),

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from test_build import ANY_SHARE, BAD, GOOD, GROUPINGS, by_device, few, in_any_order, outcomes_of, planned, quarantined
 
 from analysis import pipeline, tables
+from analysis.counts import Counts
 from analysis.pipeline import Parameters, build
 from data import digests, extracts, intake, partials, reduction
 from data.extracts import InputRefused
@@ -242,7 +243,7 @@ def test_a_file_that_has_settled_since_is_digested_once_more_and_then_known(tmp_
 def test_where_nothing_came_nothing_is_counted_and_all_tables_are_as_they_were(tmp_path):
     found = folders(tmp_path)
     first = build(*found)
-    with patch.object(pipeline.Counts, "add") as counting:
+    with patch.object(Counts, "add") as counting:
         second = build(*found)
     assert counting.call_count == 0
     assert second.number == first.number + 1
