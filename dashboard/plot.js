@@ -1,6 +1,8 @@
 // Draws a figure with plotly.js: once for each change, in place, and only while it is near what is seen of the page.
 // A chart takes a tenth of a second, and a change of filters is a change of every chart.
 const NEAR = 200
+// Milliseconds after which the page says that plotly.js has not come.
+const LATE = 5000
 const SMALL = 12
 const USUAL = 14
 const FULL_SCREEN = {
@@ -63,7 +65,7 @@ class Chart {
 
   async draw() {
     if (!this.isDue) return
-    if (!window.Plotly) await loaded()
+    if (!window.Plotly) await this.library()
     const width = this.frame.clientWidth
     if (!this.isDue || !width) return
     this.isDue = false
@@ -75,6 +77,17 @@ class Chart {
     this.plot.style.visibility = ""
     this.plot.removeAllListeners("plotly_click")
     this.plot.on("plotly_click", ({ points }) => this.tell?.(points.map(plain)))
+  }
+
+  async library() {
+    const late = setTimeout(() => {
+      this.plot.textContent =
+        "The chart is not there: what draws it has not come. Load the page again; the table has the same figures."
+      this.plot.style.visibility = ""
+    }, LATE)
+    await loaded()
+    clearTimeout(late)
+    if (!this.plot.layout) this.plot.textContent = ""
   }
 
   heightNow() {
@@ -101,7 +114,7 @@ class Chart {
   }
 }
 
-// plotly.js comes beside the page, by a script of its own.
+// plotly.js comes beside the page, by a script of its own; where that fails, this waits for ever.
 function loaded() {
   const script = document.querySelector("script[data-plotly]")
   return window.Plotly ?? new Promise((done) => script.addEventListener("load", done, { once: true }))

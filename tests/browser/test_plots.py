@@ -25,7 +25,7 @@ def only(page, device_type):
 
 
 def reported(figure):
-    """What the first line or bar of a chart shows."""
+    """What the lines and bars of a chart show."""
     return figure.evaluate("chart => chart._fullData.map(trace => [...(trace.y ?? []), ...(trace.x ?? [])].join())")
 
 
@@ -149,3 +149,12 @@ def test_full_screen_and_back(page, address):
     page.evaluate("() => document.exitFullscreen()")
     page.wait_for_function(f"{frame}._fullLayout.height === {height}")
     assert devices_due(page) > 0
+
+
+def test_a_chart_that_cannot_be_drawn_says_so(page, address):
+    page.route("**/plotly-*.min.js", lambda route: route.abort())
+    opened(page, address, "causes")
+    boxes = page.locator(BOX)
+    expect(boxes.first).to_contain_text("The chart is not there", timeout=20_000)
+    expect(boxes.first).to_contain_text("the table has the same figures")
+    assert boxes.first.bounding_box()["height"] > 100
