@@ -6,13 +6,12 @@ import http.client
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import builds
 import duckdb
@@ -27,7 +26,7 @@ from dashboard.gate import Gate
 from dashboard.server_settings import Settings
 from data.marts import current
 from data.watchdog import QueryTooLong, interrupted_after
-from tests.browser.serving import SAYS, free_port
+from tests.browser.serving import free_port, started
 from tests.load.reader import Reader, Refused
 
 PAGES = [file.stem for file in (Path(guard.__file__).parent / "app_pages").glob("[a-z]*.py")]
@@ -50,14 +49,9 @@ def ran(coroutine):
 class Process:
     """`pco serve` of these marts, and what it is asked by plain HTTP."""
 
-    def __init__(self, marts, *options):
-        self.port = free_port()
-        command = [sys.executable, "-m", "dashboard.cli", "serve", "--marts", str(marts), "--port", str(self.port)]
-        self.process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, cwd=builds.PROJECT)
-        assert any(line.startswith(SAYS) for line in self.process.stdout)
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        self.server = int(listed.split()[0])
-        self.address = f"http://127.0.0.1:{self.port}"
+    def __init__(self, dashboard):
+        self.command, self.server, self.address = dashboard.command, dashboard.server, dashboard.address
+        self.port = urlsplit(self.address).port
 
     def asked(self, path, method="GET", **headers):
         """Status, headers, text; the path is sent as it is."""
@@ -80,13 +74,8 @@ class Process:
 
 @contextmanager
 def serving(marts, *options):
-    process = Process(marts, *options)
-    try:
-        yield process
-    finally:
-        process.process.terminate()
-        process.process.wait(30)
-        process.process.stdout.close()
+    with started(marts, *options) as dashboard:
+        yield Process(dashboard)
 
 
 @pytest.fixture(scope="module")
@@ -519,21 +508,21 @@ def test_told_to_stop_a_page_is_finished_and_nothing_is_left(marts):
             reader = await Reader.comes(process.address)
             await reader.asks()
             await reader.connection.recv()
-            process.process.send_signal(signal.SIGTERM)
+            process.command.send_signal(signal.SIGTERM)
             drawn = await reader.sees()
             await reader.leaves()
             return drawn
 
         drawn = ran(told_while_drawing())
         assert (drawn.errors, drawn.is_busy, drawn.charts > 0) == ([], False, True)
-        assert process.process.wait(20) == 0
+        assert process.command.wait(20) == 0
         soon(lambda: not process.is_running())
 
 
 def test_a_server_ends_with_the_command_that_started_it(marts):
     with serving(marts) as process:
-        process.process.kill()
-        process.process.wait()
+        process.command.kill()
+        process.command.wait()
         soon(lambda: not process.is_running())
 
 

@@ -1,23 +1,16 @@
 """A dashboard with logins on, and a browser that logs in to it and keeps every byte that it is sent."""
 
-import os
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import contextmanager
 
 from test_access import CONFIGURATION
 
-from tests.app_pages import APP
-from tests.browser.serving import SAYS, free_port
+from tests.browser.serving import free_port, started
 
-PROJECT = APP.parents[1]
-
-
-def environment(**more):
-    return {**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1", "PYTHONWARNINGS": "ignore", **more}
+# The provider of the tests speaks http.
+INSECURE = {"AUTHLIB_INSECURE_TRANSPORT": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def wait_for(address, path):
@@ -48,16 +41,9 @@ expose_tokens = ["access"]
     )
     file = home / "access.toml"
     file.write_text(configuration + f'\n[folders]\naudit = "{home}/log"\nscopes = "{home}/scopes"\n')
-    command = [sys.executable, "-m", "dashboard.cli", "serve", "--port", str(port), "--marts", str(marts)]
-    told = environment(HOME=str(home), PCO_ACCESS=str(file))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told) as server:
-        try:
-            said = next((line for line in server.stdout if line.startswith(SAYS)), None)
-            if said is None:
-                raise RuntimeError("the dashboard did not start")
-            yield said.removeprefix(SAYS).strip()
-        finally:
-            server.terminate()
+    told = {"HOME": str(home), "PCO_ACCESS": str(file), **INSECURE}
+    with started(marts, port=port, **told) as dashboard:
+        yield dashboard.address
 
 
 class Visitor:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.app_pages import TITLES
 from tests.browser.get_chromium import chromium
+from tests.browser.reading import settled
 from tests.browser.serving import FLAGS, served
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -25,11 +26,11 @@ def picture(page: Page, address: str, path: str, file: Path) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{address}/{path}")
     expect(page.locator("h1")).to_be_visible(timeout=60_000)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
-    page.wait_for_load_state("networkidle")
+    settled(page)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": width, "height": min(height + 40, TALLEST)})
-    page.wait_for_timeout(1500)
+    settled(page)
+    expect(page.locator("[role=figure]:not(:has(.main-svg))")).to_have_count(0)
     page.screenshot(path=file)
     print(file.relative_to(PROJECT))
 

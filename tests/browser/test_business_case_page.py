@@ -7,8 +7,8 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import expect
 
+from tests.browser.reading import opened, settled
 from tests.browser.test_criteria_page import shows
-from tests.browser.test_dashboard import opened, settled
 from tests.browser.test_files import downloaded
 
 pytestmark = pytest.mark.browser

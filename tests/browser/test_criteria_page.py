@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import opened, settled
+from tests.browser.reading import opened, settled
 
 pytestmark = pytest.mark.browser
 CHOSEN = ("accept_handover", "accept_timeout")

@@ -7,7 +7,7 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import opened, settled
+from tests.browser.reading import opened, settled
 
 pytestmark = pytest.mark.browser
 FILTERED = "parties?compare_by=Network+operator&type=ESME&region=North"

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import figures_drawn, metric, opened, settled
+from tests.browser.reading import figures_drawn, metric, opened, settled
 
 pytestmark = pytest.mark.browser
 

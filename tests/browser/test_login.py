@@ -1,6 +1,7 @@
 """Logging in and out in a real Chromium, by a provider on this machine; all bytes that are sent are searched."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,13 +15,13 @@ from playwright.sync_api import expect
 from test_access import PAGES, canaries, told_of
 
 from data.marts import Snapshot
-from tests.app_pages import APP, TITLES
-from tests.browser.logins import environment, served, wait_for
-from tests.browser.serving import free_port
+from tests.app_pages import TITLES
+from tests.browser.logins import INSECURE, served, wait_for
+from tests.browser.reading import settled
+from tests.browser.serving import PROJECT, free_port
 from tests.browser.test_accessibility import assert_begins_with_its_h1, grave
 
 pytestmark = pytest.mark.browser
-PROJECT = APP.parents[1]
 ROLES = ("ssc", "secas", "party", "operator")
 
 
@@ -29,7 +30,8 @@ def provider(*options):
     """The address of an OpenID provider that knows nobody yet; whoever names himself there is logged in."""
     port = free_port()
     command = [sys.executable, "-m", "oidc_provider_mock", "-p", str(port), "-n", "true", *options]
-    with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    told = {**os.environ, **INSECURE}
+    with subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             yield wait_for(f"http://127.0.0.1:{port}", "/.well-known/openid-configuration")
         finally:
@@ -78,12 +80,6 @@ def claims_of(role, party):
     return {"roles": [f"gives-{role}"], **({"party_id": party} if role == "party" else {})}
 
 
-def drawn(page):
-    """Waits until the page stands still."""
-    expect(page.get_by_test_id("stAppViewContainer")).to_be_visible(timeout=30_000)
-    expect(page.locator('[data-test-script-state="running"]')).to_have_count(0, timeout=60_000)
-
-
 @pytest.mark.parametrize("role", ROLES)
 def test_every_page_as_every_role_and_out_again(site, identity, visitor, role, party, demonstration, outcomes, home):
     who = f"reader-{role}"
@@ -98,7 +94,7 @@ def test_every_page_as_every_role_and_out_again(site, identity, visitor, role, p
         if title in titles and title != listed.first.inner_text():
             reader.opens(f"{site}/{name}")
             expect(reader.page.locator("h1").first).to_have_text(title, timeout=60_000)
-            drawn(reader.page)
+            settled(reader.page)
     forbidden = canaries(demonstration, outcomes, party if role == "party" else None)
     if role == "ssc":
         # The search does find what is there.
@@ -148,7 +144,7 @@ def test_the_way_in_is_accessible_at_any_width(site, visitor, scheme):
         page = visitor(color_scheme=scheme).opens(site).page
         page.set_viewport_size({"width": width, "height": 900})
         expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=30_000)
-        drawn(page)
+        settled(page)
         assert_begins_with_its_h1(page)
         assert grave(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -158,7 +154,7 @@ def test_a_logout_by_its_address_ends_copies_of_the_cookie_too(site, identity, v
     gives(identity, "by-address", **claims_of("ssc", None))
     reader = visitor().logs_in(site, "by-address")
     expect(reader.page.get_by_role("button", name="Log out")).to_be_visible(timeout=60_000)
-    drawn(reader.page)
+    settled(reader.page)
     cookies = reader.context.cookies()
     assert reader.context.request.get(f"{site}/auth/logout", max_redirects=0).status == 302
     replayed = visitor()
@@ -242,7 +238,7 @@ def page_of_two_readers(folder):
     script.write_text(TWO_READERS.format(path=[str(PROJECT)]))
     options = ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
-    told = environment(PCO_MARTS=str(folder / "marts"))
+    told = {**os.environ, "PCO_MARTS": str(folder / "marts")}
     with subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             yield wait_for(f"http://127.0.0.1:{port}", "/_stcore/health")

@@ -10,9 +10,9 @@ from playwright.sync_api import expect
 
 from analysis import pipeline
 from data.messages.ingest import ingest
+from tests.browser.reading import opened, settled
 from tests.browser.serving import served
 from tests.browser.test_accessibility import grave
-from tests.browser.test_dashboard import opened, settled
 
 pytestmark = pytest.mark.browser
 

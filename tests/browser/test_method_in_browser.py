@@ -11,8 +11,8 @@ from analysis.pipeline import Parameters, build
 from data.estate import generate
 from data.export import outcomes_frame
 from data.marts import snapshots
+from tests.browser.reading import opened, settled
 from tests.browser.serving import served
-from tests.browser.test_dashboard import opened, settled
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.app_pages import TITLES
-from tests.browser.test_dashboard import devices_due, opened, settled
+from tests.browser.reading import devices_due, opened, settled
 
 pytestmark = pytest.mark.browser
 

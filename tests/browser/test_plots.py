@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import devices_due, opened, settled
+from tests.browser.reading import devices_due, opened, settled
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import opened
+from tests.browser.reading import opened
 
 pytestmark = pytest.mark.browser
 MONTH = "2021-05"

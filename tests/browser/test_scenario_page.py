@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import opened, settled
+from tests.browser.reading import opened, settled
 
 pytestmark = pytest.mark.browser
 

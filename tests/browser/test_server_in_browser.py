@@ -12,8 +12,8 @@ import app_pages
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.reading import settled
 from tests.browser.serving import free_port
-from tests.browser.test_dashboard import settled
 from tests.load.reader import Reader
 
 pytestmark = pytest.mark.browser

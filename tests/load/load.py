@@ -11,7 +11,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 
-from tests.browser.serving import SAYS, free_port
+from tests.browser.serving import started
 from tests.load.reader import Reader, Refused
 
 MIB = 1 << 20
@@ -107,17 +106,8 @@ class Served:
 
 @contextmanager
 def server(marts: Path, *options: str) -> Iterator[Served]:
-    command = [sys.executable, "-m", "dashboard.cli", "serve", "--marts", str(marts), "--port", str(free_port())]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            said = next((line for line in process.stdout if line.startswith(SAYS)), None)
-            if said is None:
-                raise RuntimeError("the dashboard did not start")
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            yield Served(said.removeprefix(SAYS).strip(), int(children[0]))
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+    with started(marts, *options) as dashboard:
+        yield Served(dashboard.address, dashboard.server)
 
 
 @asynccontextmanager
