@@ -86,26 +86,27 @@ def parties_of(merged: Merged) -> Parties:
 def of_bucket(
     merged: Merged, parties: Parties, bucket: int, touched: Callable[[int], pl.Series] | None
 ) -> Evidence | None:
-    if touched and touched(bucket).is_empty():
-        return None
-    inventory = merged.inventory(bucket)
+    where = None
     if touched:
-        inventory = inventory.filter(pl.col("device_hash").is_in(touched(bucket).implode()))
-    devices = in_scope(inventory, merged.as_at).sort("device_key").with_row_index("device_no")
+        asked = touched(bucket)
+        if asked.is_empty():
+            return None
+        where = pl.col("device_hash").is_in(asked.implode())
+    devices = in_scope(merged.inventory(bucket, where), merged.as_at).sort("device_key").with_row_index("device_no")
     if devices["device_hash"].is_duplicated().any():
         raise RuntimeError("two Devices have one hash; no snapshot was made")
-    spells = _rows_of(merged, bucket, "spells", devices, "supplier_id", "effective_from", "effective_to")
+    spells = _rows_of(merged, bucket, where, "spells", devices, "supplier_id", "effective_from", "effective_to")
     spells = spells.filter(pl.col("effective_from") <= merged.as_at.date())
     devices = with_suppliers(devices, spells, merged.as_at)
-    attempts = _rows_of(merged, bucket, "attempts", devices, "attempt", "sent_at")
-    checks = _rows_of(merged, bucket, "dsp_checks", devices, "attempt")
-    reads = _rows_of(merged, bucket, "cell_reads", devices, "read", "content").select(
+    attempts = _rows_of(merged, bucket, where, "attempts", devices, "attempt", "sent_at")
+    checks = _rows_of(merged, bucket, where, "dsp_checks", devices, "attempt")
+    reads = _rows_of(merged, bucket, where, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",
         cell_no=(pl.col("read") & 15).cast(pl.UInt8),
         read_at=pl.col("read") // 16,
     )
-    certificates = _rows_of(merged, bucket, "device_certificates", devices, "cell_no", "content")
+    certificates = _rows_of(merged, bucket, where, "device_certificates", devices, "cell_no", "content")
     return Evidence(
         devices=devices.with_columns(_steps(pl.concat([attempts, checks], how="diagonal"), devices.height)),
         party_cell_reads=_party_cell_reads(reads, devices, parties),
@@ -125,9 +126,11 @@ def in_scope(inventory: pl.DataFrame, as_at: datetime) -> pl.DataFrame:
     return found.drop("device_status").rename({"network_operator_id": "network_operator"})
 
 
-def _rows_of(merged: Merged, bucket: int, name: str, devices: pl.DataFrame, *columns: str) -> pl.DataFrame:
+def _rows_of(
+    merged: Merged, bucket: int, where: pl.Expr | None, name: str, devices: pl.DataFrame, *columns: str
+) -> pl.DataFrame:
     """A reduction's rows on the bucket's Devices in scope, with device_no."""
-    rows = merged.rows(name, bucket, "device_hash", *columns)
+    rows = merged.rows(name, bucket, "device_hash", *columns, where=where)
     return rows.join(devices.select("device_hash", "device_no"), on="device_hash").drop("device_hash")
 
 

@@ -84,10 +84,10 @@ class KeptRows:
     kept: dict[str, pl.DataFrame]
     buckets: int = 1
 
-    def rows(self, name: str, bucket: int, *columns: str) -> pl.DataFrame:
+    def rows(self, name: str, bucket: int, *columns: str, where: None = None) -> pl.DataFrame:
         return self.kept[name].select(columns)
 
-    def inventory(self, bucket: int) -> pl.DataFrame:
+    def inventory(self, bucket: int, where: None = None) -> pl.DataFrame:
         return one_row_a_device(self.kept["inventory_rows"])
 
     def progress(self, stage: str, done: int, total: int) -> None:

@@ -54,13 +54,16 @@ class Merged:
     def files(self, name: str) -> list[Path]:
         return [file for partial in self.partials for file in partial.files(name)]
 
-    def rows(self, name: str, bucket: int, *columns: str) -> pl.DataFrame:
+    def rows(self, name: str, bucket: int, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
         """The rows of one bucket of a reduction, all columns unless some are named."""
-        return rows_between(self.files(name), *hashes_of(bucket, self.buckets), *columns)
+        return rows_between(self.files(name), *hashes_of(bucket, self.buckets), *columns, where=where)
 
-    def inventory(self, bucket: int) -> pl.DataFrame:
-        """One row per Device of a bucket, but for those of which the inventory says two things."""
-        return one_row_a_device(self.rows("inventory_rows", bucket))
+    def inventory(self, bucket: int, where: pl.Expr | None = None) -> pl.DataFrame:
+        """One row per Device of a bucket, but for those of which the inventory says two things.
+
+        where: holds for all rows of a Device or for none.
+        """
+        return one_row_a_device(self.rows("inventory_rows", bucket, where=where))
 
     def devices_in_conflict(self) -> list[int]:
         """The keys of the Devices of which the inventory says two things."""
@@ -116,7 +119,7 @@ def bucket_of(device_hash: int, buckets: int) -> int:
     return device_hash // (HASHES // buckets)
 
 
-def rows_between(files: list[Path], first: int, last: int, *columns: str) -> pl.DataFrame:
+def rows_between(files: list[Path], first: int, last: int, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
     """The rows of reduced files of which the Device's hash lies between two; all columns unless some are named.
 
     The files are in about the order of the hash: groups of rows outside are not read.
@@ -124,6 +127,8 @@ def rows_between(files: list[Path], first: int, last: int, *columns: str) -> pl.
     found = pl.scan_parquet(files, glob=False, hive_partitioning=False)
     if (first, last) != (0, HASHES - 1):
         found = found.filter(pl.col("device_hash").is_between(first, last))
+    if where is not None:
+        found = found.filter(where)
     return (found.select(columns) if columns else found).collect()
 
 

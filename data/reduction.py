@@ -7,10 +7,11 @@ What a batch reduces to depends on no other batch: a *partial*. Partials combine
 
 import math
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ DEVICES_A_BUCKET = 180_000
 MOST_BUCKETS = 1 << 16
 # Rows are put in order by this many of the first bits of their Device's hash.
 ORDERED_BITS = 16
+# Columns by which groups of rows are passed over.
+SKIPPED_BY = ("device_hash", "commissioned_at", "effective_from", "effective_to")
 # Where no instant is asked for, every row is known.
 FOREVER = datetime(9999, 12, 31)
 
@@ -121,6 +124,7 @@ class Reader:
     ):
         self.build_start = build_start
         self._cut = as_at or FOREVER
+        self._buckets = buckets
         self._chunk = min(max(LEAST_ROWS_A_CHUNK, LEAST_ROWS_A_GROUP * buckets), MOST_ROWS_A_CHUNK)
         self._group = max(LEAST_ROWS_A_GROUP, self._chunk // buckets)
         work.mkdir(parents=True, exist_ok=True)
@@ -215,7 +219,7 @@ class Reader:
                     chunk = chunk.filter(pc.is_valid(chunk["device_hash"]))
                 if written:
                     written.result()
-                written = pool.submit(_write_in_order, writer, chunk.select(kept.names), rows_a_group)
+                written = pool.submit(_write_in_order, writer, chunk.select(kept.names), self._buckets, rows_a_group)
             if written:
                 written.result()
         return [file], bad
@@ -265,15 +269,35 @@ def _writer(file: Path, columns: pa.Schema) -> pq.ParquetWriter:
         columns,
         compression="lz4",
         use_dictionary=texts,
-        write_statistics=["device_hash"],
+        write_statistics=[column.name for column in columns if column.name in SKIPPED_BY],
         data_page_version="2.0",
     )
 
 
-def _write_in_order(writer: pq.ParquetWriter, rows: pa.RecordBatch, rows_a_group: int) -> None:
+def _write_in_order(writer: pq.ParquetWriter, rows: pa.RecordBatch, buckets: int, rows_a_group: int) -> None:
     """By the first bits of the hash: those sort in one pass, and a group of rows then holds few of all hashes."""
     first_bits = (rows["device_hash"].to_numpy(zero_copy_only=False) >> np.uint64(64 - ORDERED_BITS)).astype(np.uint16)
-    writer.write_batch(rows.take(pa.array(np.argsort(first_bits, kind="stable"))), row_group_size=rows_a_group)
+    order = np.argsort(first_bits, kind="stable")
+    ordered = rows.take(pa.array(order))
+    ends = np.cumsum(np.bincount(first_bits.astype(np.int64) * buckets >> ORDERED_BITS, minlength=buckets))
+    for first, end in groups_of_rows(ends.tolist(), rows_a_group):
+        writer.write_batch(ordered.slice(first, end - first))
+
+
+def groups_of_rows(ends: list[int], rows_a_group: int) -> Iterator[tuple[int, int]]:
+    """First row and end of groups of about so many rows, where buckets end at `ends`.
+
+    A group ends where a bucket does, or lies within one: who asks for a bucket reads nothing of another that has
+    enough rows for a group of its own.
+    """
+    first = 0
+    for end in ends:
+        if 2 * (end - first) < rows_a_group and end != ends[-1]:
+            continue
+        pieces = max(1, round((end - first) / rows_a_group))
+        borders = [first + (end - first) * piece // pieces for piece in range(pieces + 1)]
+        yield from ((one, other) for one, other in pairwise(borders) if one < other)
+        first = end
 
 
 def buckets_for(devices: int) -> int:

@@ -2,7 +2,7 @@
 and those of which the verdict may follow from the later instant alone."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -52,7 +52,7 @@ class Change:
         hashes = hashes_of(bucket, self.merged.buckets)
         found = [self._rows_changed(name, *hashes) for name in WEIGHED]
         if self.merged.as_at > self.since:
-            found += [self._spells_begun_or_ended(bucket), self._commissioned_since(bucket), self._not_due(bucket)]
+            found += [self._spells_begun_or_ended(bucket), self._not_due_then(bucket)]
         if self.contents.height:
             found.append(self._with_contents(bucket))
         if self.parties:
@@ -65,24 +65,24 @@ class Change:
         now = {partial.key for partial in self.merged.partials}
         added = [file for partial in self.merged.partials if partial.key not in keys for file in partial.files(name)]
         removed = [file for file in self.earlier.evidence_places(name) if file.parent.name not in now]
-        came, went = (rows_between(files, first, last) if files else None for files in (added, removed))
-        if came is None or went is None:
-            found = came if went is None else went
-            return _hashes() if found is None else found["device_hash"].drop_nulls().unique()
+        if not (added and removed):
+            changed = added or removed
+            found = rows_between(changed, first, last, "device_hash")["device_hash"] if changed else _hashes()
+            return found.drop_nulls().unique()
+        came, went = (rows_between(files, first, last) for files in (added, removed))
         return pl.concat(_one_sided(came, went.select(came.columns)))["device_hash"].drop_nulls().unique()
 
     def _spells_begun_or_ended(self, bucket: int) -> pl.Series:
         since, until = self.since.date(), self.merged.as_at.date()
-        spells = self.merged.rows("spells", bucket, "device_hash", "effective_from", "effective_to")
-        is_between = [(pl.col(day) > since) & (pl.col(day) <= until) for day in ("effective_from", "effective_to")]
-        return spells.filter(pl.any_horizontal(is_between))["device_hash"]
+        began, ended = ((pl.col(day) > since) & (pl.col(day) <= until) for day in ("effective_from", "effective_to"))
+        return self.merged.rows("spells", bucket, "device_hash", where=began | ended)["device_hash"]
 
-    def _commissioned_since(self, bucket: int) -> pl.Series:
-        rows = self.merged.rows("inventory_rows", bucket, "device_hash", "commissioned_at")
-        return rows.filter(pl.col("commissioned_at") > self.since)["device_hash"].drop_nulls()
-
-    def _not_due(self, bucket: int) -> pl.Series:
-        return self._outcomes(bucket, pl.col("reported") == "not_due")
+    def _not_due_then(self, bucket: int) -> pl.Series:
+        """Of Devices commissioned so late that they were not due at the earlier instant, or not commissioned yet."""
+        latest_due = self.since - timedelta(days=self.earlier.manifest["grace_days"])
+        was_not_due = pl.col("commissioned_at") > latest_due
+        rows = self.merged.rows("inventory_rows", bucket, "device_hash", where=was_not_due)
+        return rows["device_hash"].drop_nulls()
 
     def _of_parties(self, bucket: int) -> pl.Series:
         roles = ("supplier", "network_operator")
