@@ -104,6 +104,8 @@ def timed(command: list[str]) -> Run:
 
     wait4 gives the processor time of the process and of all children that it waited for.
     """
+    # What the last one wrote goes to disk on its own account.
+    os.sync()
     with tempfile.TemporaryFile("w+") as said:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT)
