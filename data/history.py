@@ -148,7 +148,7 @@ def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _outcome(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, key: int) -> dict | None:
-    """Its row is in the bucket of its hash; in another one only where the build's DuckDB hashed otherwise."""
+    """Its row is in the bucket of its hash; in another one only where the build hashed otherwise."""
     bucket = bucket_of(_hash(connection, key), snapshot.manifest["buckets"])
     files = _small(snapshot, "outcomes")
     for asked in ([file for file in files if file.endswith(f"-{bucket:05d}.parquet")], files):
@@ -159,8 +159,8 @@ def _outcome(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, key: int
 
 
 def _hash(connection: duckdb.DuckDBPyConnection, key: int) -> int:
-    """The hash by which rows of a Device out of scope are found, if this DuckDB hashes as the build's did."""
-    return connection.sql("select hash($eui::varchar)", params={"eui": duis_form(key)}).fetchall()[0][0]
+    """The hash by which rows of a Device out of scope are found, if the build hashed as is done here."""
+    return connection.sql("select device_hash_of($eui::varchar)", params={"eui": duis_form(key)}).fetchall()[0][0]
 
 
 def _rows(snapshot: Snapshot, device_hash: int) -> dict[str, pl.DataFrame]:

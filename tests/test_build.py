@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import builds
+import duckdb
 import estates
 import oracle
 import pyarrow as pa
@@ -378,8 +379,41 @@ def test_chunks_and_parts_change_nothing(rows_a_chunk, plan):
         assert sum(snapshot.frame("counts")["devices"]) == snapshot.rows("outcomes")
 
 
+# Of each pair DuckDB's hash is one and the same when they are texts.
+ONE_HASH_AS_TEXTS = (
+    ("0E-5D-1A-05-83-79-70-F3", "0E-5D-1A-05-85-39-70-86"),
+    ("0E-5D-1A-C9-CD-85-8B-B4", "0E-5D-1A-C9-CF-D5-8B-81"),
+    ("0E-5D-1A-67-85-99-21-77", "0E-5D-1A-67-89-A9-21-C9"),
+)
+
+
+@pytest.mark.parametrize("pair", ONE_HASH_AS_TEXTS)
+def test_devices_of_which_the_texts_have_one_hash_are_two_devices(pair):
+    assert duckdb.sql(
+        "select hash($a::varchar) = hash($b::varchar)", params=dict(zip("ab", pair, strict=True))
+    ).fetchall() == [(True,)]
+    with patch.object(builds, "eui", lambda number: pair[number]):
+        extracts = builds.secure_devices((0, 1))
+    clean, bad = oracle.check(extracts, estates.BUILD_START)
+    assert not bad
+    with builds.in_this_process(), built(extracts) as snapshot:
+        found = outcomes_of(snapshot)
+    assert {row["device_id"] for row in found} == set(pair)
+    assert found == by_device(oracle.outcomes(clean))
+
+
+def test_each_eui64_has_a_hash_of_its_own_where_texts_have_not(tmp_path):
+    """All that differ in the digits in which the first of those pairs does: 2^20."""
+    eui = "printf('0E-5D-1A-05-8%X-%X%X-70-%02X', range & 15, (range >> 4) & 15, (range >> 8) & 15, range >> 12)"
+    counted = ", ".join(f"count(distinct {told})" for told in ("eui", "hash(eui)", "device_hash_of(eui)"))
+    with duck.connect(tmp_path) as connection:
+        found = connection.sql(f"select {counted} from (select {eui} as eui from range({1 << 20}))").fetchall()
+    [(euis, of_texts, of_keys)] = found
+    assert of_texts < euis == of_keys == 1 << 20
+
+
 def test_two_devices_of_one_hash_stop_the_build():
-    keyed = duck.sql("keyed").replace("hash(device_id)", "7::ubigint")
+    keyed = duck.sql("keyed").replace("device_hash_of(device_id)", "7::ubigint")
     with (
         builds.in_this_process(),
         patch.object(duck, "sql", lambda name, real=duck.sql: keyed if name == "keyed" else real(name)),

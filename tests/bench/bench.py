@@ -214,7 +214,7 @@ def programs(home: Path, extracts: Path, runs: int, peers: list[str]) -> list[Pr
     marts, exported = home / f"marts-{extracts.name}", home / "outcomes.parquet"
     growing = Growing(home, extracts)
     return [
-        Program("floor", [sys.executable, str(BENCH / "floor.py"), str(extracts)], runs),
+        Program("floor", floor(extracts), runs),
         Program("build", built(extracts, marts), runs, lambda: shutil.rmtree(marts, ignore_errors=True)),
         Program("a month more", built(growing.extracts, growing.marts), runs, growing.month_comes),
         Program("nothing new", built(growing.extracts, growing.marts), runs),
@@ -230,6 +230,10 @@ def programs(home: Path, extracts: Path, runs: int, peers: list[str]) -> list[Pr
     ]
 
 
+def floor(extracts: Path) -> list[str]:
+    return [sys.executable, str(BENCH / "floor.py"), str(extracts)]
+
+
 def built(extracts: Path, marts: Path) -> list[str]:
     return [*PCO, "build", "--extracts", str(extracts), "--marts", str(marts)]
 
@@ -243,18 +247,25 @@ class Growing:
         self.extracts, self.marts = self.home / "extracts", self.home / "marts"
         self.before = self.home / "marts-before"
 
+    def begin(self) -> Run:
+        """Builds what there is before the last month."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        self._link([file for file in self._files() if LAST_MONTH not in str(file)])
+        # Of a file changed a moment ago nothing is remembered; a month's files have lain there for longer.
+        time.sleep(SETTLING_SECONDS)
+        run = timed(built(self.extracts, self.before))
+        self._link([file for file in self._files() if LAST_MONTH in str(file)])
+        return run
+
     def month_comes(self) -> None:
-        files = [file.relative_to(self.whole) for file in self.whole.rglob("*") if file.is_file()]
         if not self.before.exists():
-            shutil.rmtree(self.home, ignore_errors=True)
-            self._link([file for file in files if LAST_MONTH not in str(file)])
-            # Of a file changed a moment ago nothing is remembered; a month's files have lain there for longer.
-            time.sleep(SETTLING_SECONDS)
-            timed(built(self.extracts, self.before))
-            self._link([file for file in files if LAST_MONTH in str(file)])
+            self.begin()
         shutil.rmtree(self.marts, ignore_errors=True)
         # Nothing that is published is ever written to, so second names will do.
         shutil.copytree(self.before, self.marts, copy_function=os.link)
+
+    def _files(self) -> list[Path]:
+        return [file.relative_to(self.whole) for file in self.whole.rglob("*") if file.is_file()]
 
     def _link(self, files: list[Path]) -> None:
         for file in files:
