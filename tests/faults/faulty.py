@@ -137,9 +137,11 @@ def readers(marts, folder, count, pause):
 
 
 def await_(condition, process, seconds=60, pause=0.001):
-    """Waits until the condition holds, or the process ended."""
+    """Waits until the condition holds, or the process ended; raises TimeoutError when neither comes."""
     give_up = time.monotonic() + seconds
-    while not condition() and process.poll() is None and time.monotonic() < give_up:
+    while not condition() and process.poll() is None:
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"not within {seconds} s")
         time.sleep(pause)
 
 
