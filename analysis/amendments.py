@@ -50,7 +50,7 @@ def _figures(passes: pl.Expr) -> dict[str, pl.Expr]:
     )
 
 
-def amendments(counts: pl.DataFrame) -> pl.DataFrame:
+def amendments(counts: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """One row per set of amendments and demand of evidence, with the figures of section 6 of the contract."""
     asked = [(chosen, evidence) for evidence in (False, True) for chosen in amendment_sets()]
     # A few hundred rows, however large the estate, and one query: each of 32 would cost more than it counts.

@@ -1,9 +1,13 @@
 """Devices counted by everything that a page groups, filters or computes with."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 import polars.selectors as cs
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 COUNTED_BY = (
     "commissioned_month",
@@ -23,25 +27,26 @@ COUNTED_BY = (
     "unmet",
     "signature",
 )
-# Rows that are held before they go to a file, and those that are added up at once.
+# Rows that are held before they go to a file, those that are added up at once, and those that are read or passed over
+# together.
 MOST_HELD = 250_000
 MOST_ADDED = 300_000
+ROWS_A_GROUP = 8_192
 
 
 class Counts:
     """Devices counted by `COUNTED_BY`, a bucket at a time, from counts that there are already.
 
     Most kinds of Devices are rare, so a bucket's counts are nearly as many as its Devices, and all of them together far
-    more than is left once they are added up. They wait in files below `work` (None: in memory) and are added up at
-    the end, some months of commissioning at a time.
+    more than is left once they are added up. They wait in files below `work` (None: in memory), in the order of the
+    month of commissioning, and are added up some months at a time, so that no more than those are held.
     """
 
-    def __init__(self, work: Path | None = None, earlier: pl.DataFrame | None = None) -> None:
+    def __init__(self, work: Path | None = None, earlier: list[Path] | None = None) -> None:
+        """earlier: files that `write` wrote; they are only read."""
         self._work = work
         self._held: list[pl.DataFrame] = []
-        self._files: list[Path] = []
-        if earlier is not None:
-            self.take(earlier)
+        self._files: list[Path] = list(earlier or [])
 
     def add(self, outcomes: pl.DataFrame, sign: int = 1) -> None:
         """sign: -1 takes Devices away."""
@@ -55,12 +60,27 @@ class Counts:
 
     def frame(self) -> pl.DataFrame:
         """One row a kind of Device that there is: `COUNTED_BY` and `devices`, which is never 0."""
+        return pl.concat(list(self._parts()))
+
+    def write(self, file: Path) -> None:
+        """Writes the `frame` as Parquet, without holding it whole."""
+        parts = (_table(part) for part in self._parts())
+        first = next(parts)
+        with pq.ParquetWriter(file, first.schema, compression="zstd", compression_level=1) as writer:
+            for part in chain([first], parts):
+                writer.write_table(part)
+
+    def _parts(self) -> Iterator[pl.DataFrame]:
         if not self._files:
-            return _added(pl.concat(self._held))
+            yield _added(pl.concat(self._held))
+            return
         if self._held:
             self._put_down()
-        found = pl.scan_ipc(self._files, glob=False)
-        return pl.concat([_added(found.filter(of_months).collect()) for of_months in _some_months_each(found)])
+        found = pl.scan_parquet(self._files, glob=False, hive_partitioning=False)
+        for first, last in _some_months_each(found):
+            yield _added(
+                _coded(found.filter(pl.col("commissioned_month").is_between(pl.lit(first), pl.lit(last))).collect())
+            )
 
     def _hold(self, part: pl.DataFrame) -> None:
         self._held.append(part)
@@ -68,8 +88,9 @@ class Counts:
             self._put_down()
 
     def _put_down(self) -> None:
-        file = self._work / f"counts-{len(self._files)}.arrow"
-        pl.concat(self._held).write_ipc(file, compression="lz4")
+        file = self._work / f"counts-{len(self._files)}.parquet"
+        rows = pl.concat(self._held).with_columns(cs.categorical().cast(pl.String)).sort("commissioned_month")
+        rows.write_parquet(file, compression="lz4", row_group_size=ROWS_A_GROUP)
         self._files.append(file)
         self._held = []
 
@@ -84,12 +105,13 @@ def _added(rows: pl.DataFrame) -> pl.DataFrame:
     return found.filter(pl.col("devices") != 0).with_columns(cs.categorical().cast(pl.String))
 
 
-def _some_months_each(rows: pl.LazyFrame) -> list[pl.Expr]:
-    """Filters that part the rows by month of commissioning, each of few rows or of one month."""
-    month = pl.col("commissioned_month").cast(pl.String)
-    of_month = rows.group_by(month).len().collect().sort("commissioned_month")
+def _some_months_each(rows: pl.LazyFrame) -> list[tuple[str, str]]:
+    """First and last months of commissioning that part the rows, each of few rows or of one month; one at least."""
+    of_month = rows.group_by("commissioned_month").len().collect(engine="streaming").sort("commissioned_month")
     chunk = pl.col("len").cum_sum() // MOST_ADDED
-    return [
-        month.is_in(months["commissioned_month"].implode())
-        for _, months in of_month.group_by(chunk, maintain_order=True)
-    ]
+    parts = [months["commissioned_month"] for _, months in of_month.group_by(chunk, maintain_order=True)]
+    return [(months[0], months[-1]) for months in parts] or [("", "")]
+
+
+def _table(part: pl.DataFrame) -> pa.Table:
+    return part.sort("commissioned_month").to_arrow(compat_level=pl.CompatLevel.oldest())

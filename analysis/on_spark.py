@@ -39,9 +39,7 @@ def engine_on(cluster: spark.Cluster) -> Engine:
     return Engine(intake=partial(spark.SparkIntake, cluster), judge=partial(judge, cluster))
 
 
-def judge(
-    cluster: spark.Cluster, draft: Draft, merged: Merged, parameters: Parameters, since: Change | None
-) -> pl.DataFrame:
+def judge(cluster: spark.Cluster, draft: Draft, merged: Merged, parameters: Parameters, since: Change | None) -> Counts:
     """As `pipeline._judge`: each bucket is a task, which writes its outcomes and counts for the driver to take."""
     judged = draft.work / "judged"
     judged.mkdir()
@@ -59,7 +57,7 @@ def judge(
     answers = cluster.each(
         f"{__name__}:judge_bucket", jobs, judged, lambda done, total: merged.progress(JUDGING, done, total)
     )
-    counts = Counts(judged, since.earlier.frame("counts") if since else None)
+    counts = Counts(judged, since.earlier.files("counts") if since else None)
     for bucket, answer in enumerate(answers):
         if answer is None:
             draft.take_from(since.earlier, "outcomes", bucket)
@@ -67,7 +65,7 @@ def judge(
         name = f"outcomes-{bucket:05d}.parquet"
         draft.take("outcomes", judged / answer["outcomes"], name, answer["rows"], answer["sha256"])
         counts.take(pl.read_parquet(judged / answer["counts"], glob=False))
-    return counts.frame()
+    return counts
 
 
 def judge_bucket(job: dict) -> dict | None:

@@ -161,9 +161,9 @@ def _since(marts: Path, merged: Merged, parameters: Parameters, work: Path) -> C
     return change(earlier, merged, work / "earlier") if same else None
 
 
-def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change | None) -> pl.DataFrame:
-    """Writes the outcomes, and returns the counts. Devices that nothing has touched keep their outcome."""
-    counts = Counts(draft.work, since.earlier.frame("counts") if since else None)
+def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change | None) -> Counts:
+    """Writes the outcomes, and counts them. Devices that nothing has touched keep their outcome."""
+    counts = Counts(draft.work, since.earlier.files("counts") if since else None)
     for number, found in enumerate(evidence(merged, since.touched if since else None)):
         if found is None:
             draft.take_from(since.earlier, "outcomes", number)
@@ -172,7 +172,7 @@ def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change |
         draft.write("outcomes", outcomes, number)
         # Not to be held while the next bucket is waited for, nor while the counts are added up.
         del found, outcomes
-    return counts.frame()
+    return counts
 
 
 def outcomes_of(
@@ -195,11 +195,11 @@ def outcomes_of(
 class Engine:
     """What does the two parts of a build that take long: reading the extracts, and judging the Devices.
 
-    The rest of a build, and every rule, is the same for all engines. judge: writes the outcomes and returns the counts.
+    The rest of a build, and every rule, is the same for all engines. judge: writes the outcomes and counts them.
     """
 
     intake: Callable[..., Intake] = Intake
-    judge: Callable[[Draft, Merged, Parameters, Change | None], pl.DataFrame] = _judge
+    judge: Callable[[Draft, Merged, Parameters, Change | None], Counts] = _judge
 
 
 @cache
@@ -221,9 +221,10 @@ def _take_judged(draft: Draft, merged: Merged, earlier: Snapshot) -> None:
         draft.take_from(earlier, table)
 
 
-def _write_counts(draft: Draft, counts: pl.DataFrame) -> None:
-    draft.write("counts", counts)
-    draft.write("amendments", amendments(counts))
+def _write_counts(draft: Draft, counts: Counts) -> None:
+    file = draft.part("counts")
+    counts.write(file)
+    draft.write("amendments", amendments(pl.scan_parquet(file, glob=False)))
 
 
 def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine) -> None:

@@ -393,9 +393,10 @@ class Draft:
                     remove(self.marts, unused)
 
     def write(self, table: str, frame: pl.DataFrame, part: int = 0) -> None:
-        frame.write_parquet(self._part(table, part), compression="zstd", compression_level=1)
+        frame.write_parquet(self.part(table, part), compression="zstd", compression_level=1)
 
-    def _part(self, table: str, part: int) -> Path:
+    def part(self, table: str, part: int = 0) -> Path:
+        """Where a table, or a part of a large one, is to be written."""
         return self.work / "tables" / f"{table}-{part:05d}.parquet"
 
     def take(self, table: str, file: Path, name: str, rows: int, sha256: str) -> None:
@@ -412,7 +413,7 @@ class Draft:
 
     def take_from(self, snapshot: Snapshot, table: str, part: int = 0) -> None:
         """Takes a part of a table as an earlier snapshot has it."""
-        name = self._part(table, part).name
+        name = self.part(table, part).name
         [found] = [file for file in snapshot.manifest["files"] if file["name"] == name]
         self.take(table, snapshot.folder / name, name, found["rows"], found["sha256"])
 

@@ -43,12 +43,16 @@ def test_devices_are_counted_and_taken_away(parts, held, at_once):
         found = Counts(Path(work))
         for part in parts:
             found.add(outcomes(part))
-        earlier = found.frame()
-        assert counted(earlier) == wanted
-    with TemporaryDirectory() as work, patch.multiple(counts, MOST_HELD=held, MOST_ADDED=at_once):
-        found = Counts(Path(work), earlier)
+        assert counted(found.frame()) == wanted
+        earlier, later = Path(work) / "earlier.parquet", Path(work) / "later.parquet"
+        found.write(earlier)
+        assert counted(pl.read_parquet(earlier)) == wanted
+        (Path(work) / "more").mkdir()
+        found = Counts(Path(work) / "more", [earlier])
         found.add(outcomes(parts[0]), -1)
-        assert counted(found.frame()) == wanted - Counter(parts[0])
+        found.write(later)
+        assert counted(pl.read_parquet(later)) == wanted - Counter(parts[0])
+        assert counted(pl.read_parquet(earlier)) == wanted
 
 
 @pytest.mark.parametrize("work", [True, False])
@@ -61,3 +65,24 @@ def test_what_waits_is_in_files_where_there_is_a_folder_for_them(tmp_path, work)
             (m, p, u): 1 for m in ("2020-01", "2020-02") for p, u in (("A", 0), (None, 1))
         }
     assert len(list(tmp_path.iterdir())) == 2 * work
+
+
+def test_no_more_than_some_months_are_held_at_once(tmp_path):
+    """However many months there are, what is read of the waiting files and added up at once is bounded."""
+    read = []
+
+    def noted(rows):
+        read.append(rows.height)
+        return added(rows)
+
+    added = counts._added
+    months = [f"{2000 + number // 12}-{number % 12 + 1:02d}" for number in range(240)]
+    with patch.multiple(counts, MOST_HELD=50, MOST_ADDED=100, ROWS_A_GROUP=10, _added=noted):
+        found = Counts(tmp_path)
+        for supplier in "ABCD":
+            found.add(outcomes([(month, supplier, 0) for month in months]))
+        found.write(tmp_path / "all.parquet")
+    assert sum(read) == 960
+    assert max(read) <= 100 + 4
+    written = pl.read_parquet(tmp_path / "all.parquet")
+    assert (written.height, written["devices"].sum()) == (960, 960)
