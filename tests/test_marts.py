@@ -127,7 +127,7 @@ HALF_WAY = {
     "reading": (pipeline.Intake, "partials"),
     "weighing the evidence": (pipeline, "evidence"),
     "writing": (Draft, "write"),
-    "counting": (Counts, "frame"),
+    "counting": (Counts, "write"),
     "describing": (Draft, "_described"),
     "writing the manifest": (marts, "write_durably"),
     "publishing": (Draft, "publish"),
