@@ -219,8 +219,8 @@ def test_another_host_gets_no_connection(served):
 def test_a_message_that_is_none_ends_its_own_connection_only(served, message):
     async def sends():
         reader = await Reader.comes(served.address)
-        await reader.connection.send(message)
         with pytest.raises(websockets.ConnectionClosed):
+            await reader.connection.send(message)
             await reader.sees()
         await reader.leaves()
         other = await Reader.comes(served.address)
