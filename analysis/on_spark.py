@@ -22,7 +22,6 @@ from data.evidence import Parties
 from data.marts import Draft, digest_of, opened, sync
 from data.merge import Merged
 from data.partials import FACTS, Partial
-from data.spark import place as place
 from data.touched import Change, change
 
 JUDGING = "Weighing the evidence"

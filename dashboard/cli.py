@@ -28,6 +28,7 @@ from dashboard import (
 from dashboard.cli_business_case import business_case
 from dashboard.cli_paths import nameable
 from dashboard.server_settings import LOOPBACK, Settings
+from data import places
 from data.export import CannotExport
 from data.extracts import InputRefused
 from data.marts import BuildUnderWay, NoSnapshot, Snapshot, current, snapshots
@@ -52,7 +53,11 @@ app.command("business-case")(business_case)
 out = Console(markup=False, emoji=False, highlight=False)
 
 Extracts = Annotated[
-    Path, typer.Option(callback=nameable, help="Folder with one sub-folder an extract (see data/contracts.toml).")
+    Path,
+    typer.Option(
+        callback=nameable,
+        help="Folder with one sub-folder an extract (see data/contracts.toml), or s3://bucket/prefix in an object store.",
+    ),
 ]
 Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 Devices = Annotated[int, typer.Option(min=1, help="How many Devices the estate has, about.")]
@@ -144,8 +149,9 @@ def build(
     parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined, quarantine_files, max_missing)
     if (engine == "spark") != (master is not None):
         raise typer.BadParameter("--engine spark and --master URL go together", param_hint="--master")
-    extracts, marts = (on_spark.place(str(path)) for path in (extracts, marts))
+    marts = places.place(str(marts))
     with on_spark.engine(master) if master else nullcontext() as chosen, progress_bar() as show:
+        extracts = places.extracts_at(str(extracts), marts, show)
         snapshot = pipeline.build(extracts, marts, parameters, show, chosen)
     say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {marts}")
     if keep:

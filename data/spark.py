@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -176,21 +175,6 @@ def _result(answer: dict) -> Any:
 def in_a_child(job: dict) -> list:
     """A job of `data.intake` done as the embedded engine does it: extracts are opened in a child with limits only."""
     return sandbox.run(job["function"], job["job"], limits=LIMITS, progress=lambda *told: None, raises=(InputRefused,))
-
-
-def place(named: str) -> Path:
-    """The folder that a path or a `file:` URL names; raises RuntimeError for a URL of another kind.
-
-    A path of a URL arrives with its slashes run together.
-    """
-    scheme = re.match(r"([a-z][a-z0-9+.-]+):/", named, re.IGNORECASE)
-    if scheme is None:
-        return Path(named)
-    if scheme[1].lower() != "file":
-        raise RuntimeError(
-            f"{named}: extracts and marts are folders (paths or file: URLs); mount the store, or copy it"
-        )
-    return Path(unquote(re.sub(r"^/+(localhost(?=/))?/*", "/", named[scheme.end() - 1 :])))
 
 
 # -- the application ---------------------------------------------------------------------------------

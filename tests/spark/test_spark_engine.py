@@ -242,31 +242,8 @@ def test_without_java_17_one_line_says_so(tmp_path, monkeypatch, says, told):
         assert told in spark.why_not()
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/extracts", "hdfs://name/extracts"])
-def test_a_url_of_a_store_is_refused_by_name(tmp_path, url):
-    ran = pco("build", "--extracts", url, "--marts", tmp_path / "marts")
-    [problem] = ran.problems
-    assert ran.status == 1
-    assert "are folders (paths or file: URLs)" in problem
-    assert not (tmp_path / "marts").exists()
-
-
-@pytest.mark.parametrize(
-    ("named", "place"),
-    [
-        ("/a/b", "/a/b"),
-        ("a:b/c", "a:b/c"),
-        ("file:/a/b", "/a/b"),
-        ("file:///a%20b", "/a b"),
-        ("file://localhost/a", "/a"),
-    ],
-)
-def test_a_place_is_a_path_or_a_file_url(named, place):
-    assert spark.place(named) == Path(place)
-
-
 def test_an_executor_with_another_version_is_refused():
-    answer = spark._answer("data.spark:place", {}, reading="another")
+    answer = spark._answer("data.places:place", {}, reading="another")
     with pytest.raises(RuntimeError, match="another version"):
         spark._result(answer)
 
