@@ -56,7 +56,7 @@ Extracts = Annotated[
     Path,
     typer.Option(
         callback=nameable,
-        help="Folder with one sub-folder an extract (see data/contracts.toml), or s3://bucket/prefix in an object store.",
+        help="Folder with one sub-folder an extract (see data/contracts.toml), or s3://bucket/prefix of a store.",
     ),
 ]
 Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]

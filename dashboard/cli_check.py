@@ -12,6 +12,7 @@ from analysis.pipeline import MOST_QUARANTINED
 from dashboard.cli_paths import nameable
 from data.check import Checked, checked
 from data.extracts import InputRefused
+from data.places import place
 
 
 def register(app: typer.Typer, say: Callable[[str], None]) -> None:
@@ -32,7 +33,7 @@ def register(app: typer.Typer, say: Callable[[str], None]) -> None:
 
         Exit 3 if a build would be refused, 0 if not.
         """
-        told = checked(extracts, max_quarantined, max_missing)
+        told = checked(place(str(extracts)), max_quarantined, max_missing)
         if as_json:
             print(json.dumps(told.plain(), indent=2))
         else:

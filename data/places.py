@@ -51,7 +51,7 @@ def place(named: str) -> Path:
         return Path(named)
     if scheme != "file":
         raise RuntimeError(
-            f"{named}: only extracts can be in an object store (s3:), marts are folders; mount the store"
+            f"{named}: only pco build --extracts takes an object store (s3:); mount the store, or copy it"
         )
     return Path(unquote(re.sub(r"^/+(localhost(?=/))?/*", "/", named[len("file:") :])))
 

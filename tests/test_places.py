@@ -36,8 +36,15 @@ def test_a_url_of_another_kind_is_refused_by_name(tmp_path, extracts, marts):
     ran = pco("build", "--extracts", extracts, "--marts", marts if ":" in marts else tmp_path / marts)
     [problem] = ran.problems
     assert ran.status == 1
-    assert "only extracts can be in an object store (s3:), marts are folders" in problem
+    assert "only pco build --extracts takes an object store (s3:)" in problem
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_looks_at_folders_only():
+    ran = pco("check", "--extracts", "s3://bucket/extracts")
+    [problem] = ran.problems
+    assert ran.status == 1
+    assert "only pco build --extracts takes an object store (s3:)" in problem
 
 
 # --- an object store ----------------------------------------------------------------------------------------

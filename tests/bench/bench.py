@@ -35,8 +35,11 @@ PROJECT = BENCH.parent.parent
 PCO = [sys.executable, "-c", "from dashboard.cli import main; main()"]
 LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
 SEED = 1
-# Each is `<name>_peer.py EXTRACTS TO`: the same outcomes, without quarantine, evidence and snapshot.
-PEERS = ("pandas", "polars", "datafusion")
+# Each is `<name>_peer.py EXTRACTS TO`: the same outcomes, without quarantine, evidence and snapshot. The last is the
+# product's own other engine, on as many cores, and does all that `pco build` does.
+SPARK = "spark"
+PEERS = ("pandas", "polars", "datafusion", SPARK)
+SPARK_MASTER = "local-cluster[2,1,1024]"
 MIB = 1 << 20
 # What the product promises; both are of medians of whole processes.
 MOST_FLOORS = 6
@@ -219,15 +222,23 @@ def programs(home: Path, extracts: Path, runs: int, peers: list[str]) -> list[Pr
         Program("a month more", built(growing.extracts, growing.marts), runs, growing.month_comes),
         Program("nothing new", built(growing.extracts, growing.marts), runs),
         Program("export", [*PCO, "export", "outcomes", "--marts", str(marts), "--to", str(exported)], 1),
-        *(
-            Program(
-                peer,
-                [sys.executable, str(BENCH / f"{peer}_peer.py"), str(extracts), str(home / f"{peer}.parquet")],
-                PEER_RUNS,
-            )
-            for peer in peers
-        ),
+        *(peer_of(peer, home, extracts) for peer in peers),
     ]
+
+
+def peer_of(peer: str, home: Path, extracts: Path) -> Program:
+    if peer == SPARK:
+        marts = home / f"marts-{SPARK}"
+        command = [*built(extracts, marts), "--engine", SPARK, "--master", SPARK_MASTER]
+        return Program(peer, command, PEER_RUNS, lambda: shutil.rmtree(marts, ignore_errors=True))
+    to = home / f"{peer}.parquet"
+    return Program(peer, [sys.executable, str(BENCH / f"{peer}_peer.py"), str(extracts), str(to)], PEER_RUNS)
+
+
+def why_no_spark() -> str:
+    """Of a process of its own, as what is imported here counts as a child's."""
+    asked = [sys.executable, "-c", "from data.spark import why_not; print(why_not() or '')"]
+    return subprocess.run(asked, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def floor(extracts: Path) -> list[str]:
@@ -412,7 +423,11 @@ def main() -> None:
     result = {"date": now(), "machine": machine(), "devices": given.devices}
     console.print(f"Extracts of {given.devices:,} Devices in {home}")
     extracts, made = estate(home, given.devices)
-    measured = programs(home, extracts, given.runs, given.peers)
+    peers = list(given.peers)
+    if SPARK in peers and (reason := why_no_spark()):
+        console.print(f"Spark is left out: {reason}")
+        peers.remove(SPARK)
+    measured = programs(home, extracts, given.runs, peers)
     measure(measured, console)
     result |= {
         "extracts": size_of(extracts),
