@@ -43,13 +43,15 @@ class Merged:
         return latest
 
     def _whole_tables(self) -> None:
-        for name in ("cell_contents", "organisation_certificates", "party_euis", "incident_rows"):
-            files = self.files(name)
-            if files:
-                rows = pl.concat([pl.read_parquet(file, glob=False) for file in files]).unique().sort(pl.all())
-                self.connection.register("found", rows.to_arrow())
+        for name in ("cell_contents", "organisation_certificates", "party_euis"):
+            if self.files(name):
+                self.connection.register("found", self._distinct_rows(name).to_arrow())
                 self.connection.execute(f"create table {name} as from found").fetchall()
                 self.connection.unregister("found")
+
+    def _distinct_rows(self, name: str) -> pl.DataFrame:
+        """All rows of a table of which none stands twice, in one order."""
+        return pl.concat([pl.read_parquet(file, glob=False) for file in self.files(name)]).unique().sort(pl.all())
 
     def files(self, name: str) -> list[Path]:
         return [file for partial in self.partials for file in partial.files(name)]
@@ -84,8 +86,8 @@ class Merged:
         return self._whole("organisation_certificates")
 
     def incidents(self) -> pl.DataFrame:
-        """One row per Incident."""
-        return self._whole("incident_rows")
+        """One row per Incident. No verdict rests on them: they are read when they are written, and not held besides."""
+        return self._distinct_rows("incident_rows")
 
     def _whole(self, name: str) -> pl.DataFrame:
         return self.connection.sql(f"from {name} order by all").pl()

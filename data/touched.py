@@ -34,6 +34,8 @@ class Change:
     contents: pl.DataFrame
     parties: list[str]
     _touched: dict[int, pl.Series] = field(default_factory=dict)
+    # Table -> its files that came and that went: of a national estate hundreds, asked for by each bucket.
+    _files: dict[str, tuple[list[Path], list[Path]]] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
@@ -61,16 +63,23 @@ class Change:
 
     def _rows_changed(self, name: str, first: int, last: int) -> pl.Series:
         """The Devices of rows that only one of the two has."""
-        keys = set(self.earlier.manifest["partials"])
-        now = {partial.key for partial in self.merged.partials}
-        added = [file for partial in self.merged.partials if partial.key not in keys for file in partial.files(name)]
-        removed = [file for file in self.earlier.evidence_places(name) if file.parent.name not in now]
+        added, removed = self._files_changed(name)
         if not (added and removed):
             changed = added or removed
             found = rows_between(changed, first, last, "device_hash")["device_hash"] if changed else _hashes()
             return found.drop_nulls().unique()
         came, went = (rows_between(files, first, last) for files in (added, removed))
         return pl.concat(_one_sided(came, went.select(came.columns)))["device_hash"].drop_nulls().unique()
+
+    def _files_changed(self, name: str) -> tuple[list[Path], list[Path]]:
+        """The files of a table that only the merged partials have, and those that only the earlier ones had."""
+        if name not in self._files:
+            keys = set(self.earlier.manifest["partials"])
+            now = {partial.key for partial in self.merged.partials}
+            came = [partial for partial in self.merged.partials if partial.key not in keys]
+            gone = [file for file in self.earlier.evidence_places(name) if file.parent.name not in now]
+            self._files[name] = [file for partial in came for file in partial.files(name)], gone
+        return self._files[name]
 
     def _spells_begun_or_ended(self, bucket: int) -> pl.Series:
         since, until = self.since.date(), self.merged.as_at.date()
