@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 import polars.selectors as cs
@@ -32,6 +33,7 @@ COUNTED_BY = (
 MOST_HELD = 250_000
 MOST_ADDED = 300_000
 ROWS_A_GROUP = 8_192
+Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 
 class Counts:
@@ -78,9 +80,9 @@ class Counts:
             self._put_down()
         found = pl.scan_parquet(self._files, glob=False, hive_partitioning=False)
         for first, last in _some_months_each(found):
-            yield _added(
-                _coded(found.filter(pl.col("commissioned_month").is_between(pl.lit(first), pl.lit(last))).collect())
-            )
+            # Coded while they are read: as texts, those of one large month would be most of what a build holds.
+            of_months = pl.col("commissioned_month").is_between(pl.lit(first), pl.lit(last))
+            yield _added(_coded(found.filter(of_months)).collect())
 
     def _hold(self, part: pl.DataFrame) -> None:
         self._held.append(part)
@@ -95,7 +97,7 @@ class Counts:
         self._held = []
 
 
-def _coded(rows: pl.DataFrame) -> pl.DataFrame:
+def _coded(rows: Rows) -> Rows:
     """Codes in place of texts group three times as fast."""
     return rows.with_columns(cs.string().cast(pl.Categorical))
 

@@ -9,7 +9,7 @@ import polars as pl
 from data.extracts import InputRefused
 from data.partials import Partial
 from data.quarantine import Quarantine
-from data.reduction import Progress, buckets_for
+from data.reduction import Progress, buckets_for, may_hold
 
 HASHES = 1 << 64
 # What verdicts are weighed from: the tables that say of which Device a row is.
@@ -124,9 +124,11 @@ def bucket_of(device_hash: int, buckets: int) -> int:
 def rows_between(files: list[Path], first: int, last: int, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
     """The rows of reduced files of which the Device's hash lies between two; all columns unless some are named.
 
-    The files are in about the order of the hash: groups of rows outside are not read.
+    The files are in about the order of the hash: groups of rows outside are not read, nor files whose names say that
+    they hold no such rows.
     """
-    found = pl.scan_parquet(files, glob=False, hive_partitioning=False)
+    held = [file for file in files if may_hold(file.name, first, last)]
+    found = pl.scan_parquet(held, glob=False, hive_partitioning=False)
     if (first, last) != (0, HASHES - 1):
         found = found.filter(pl.col("device_hash").is_between(first, last))
     if where is not None:

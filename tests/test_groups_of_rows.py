@@ -1,14 +1,17 @@
 """Reduced files are grouped as builds ask for them: a bucket of Devices at a time."""
 
+from contextlib import ExitStack
 from itertools import accumulate, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.merge import bucket_of, hashes_of, rows_between
-from data.reduction import _write_in_order, _writer, groups_of_rows
+from data.reduction import _write_in_order, _writer, files_of, groups_of_rows, may_hold
 
 sizes = st.lists(st.integers(0, 400), min_size=1, max_size=40)
 
@@ -31,6 +34,35 @@ def test_a_group_of_two_buckets_holds_only_buckets_too_small_for_one(sizes, rows
         assert len(held) == 1 or sum(held[:-1]) < rows_a_group / 2
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    hashes=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=200),
+    parts=st.sampled_from([1, 2, 4, 16]),
+    rows_a_group=st.integers(1, 50),
+)
+def test_a_file_holds_the_rows_that_its_name_says(hashes, parts, rows_a_group):
+    batch = pa.record_batch([pa.array(hashes, pa.uint64()), pa.array(range(len(hashes)))], ["device_hash", "number"])
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        files = [Path(folder) / name for name in files_of("reduced", parts)]
+        writers = [stack.enter_context(_writer(file, batch.schema)) for file in files]
+        _write_in_order(writers, batch, 16, rows_a_group)
+        for writer in writers:
+            writer.close()
+        held = {file: pq.read_table(file)["device_hash"].to_pylist() for file in files}
+        assert sorted(value for values in held.values() for value in values) == sorted(hashes)
+        for value in hashes:
+            assert [file for file in files if may_hold(file.name, value, value)] == [
+                f for f in files if value in held[f]
+            ]
+        for bucket in range(16):
+            found = rows_between(files, *hashes_of(bucket, 16))
+            assert sorted(found["number"]) == [n for n, value in enumerate(hashes) if value >> 60 == bucket]
+
+
+def test_a_name_that_tells_no_part_may_hold_any_row():
+    assert all(may_hold(name, 5, 5) for name in ("attempts.parquet", "attempts-1.parquet", "1-of-2-attempts.parquet"))
+
+
 def test_a_bucket_is_read_without_a_row_of_another(tmp_path):
     buckets, rows = 8, 4_000
     # Spread evenly, and in no order.
@@ -38,7 +70,7 @@ def test_a_bucket_is_read_without_a_row_of_another(tmp_path):
     batch = pa.record_batch([hashes, pa.array(range(rows))], ["device_hash", "number"])
     file = tmp_path / "reduced.parquet"
     with _writer(file, batch.schema) as writer:
-        _write_in_order(writer, batch, buckets, rows // buckets)
+        _write_in_order([writer], batch, buckets, rows // buckets)
     groups = [pq.ParquetFile(file).read_row_group(number) for number in range(pq.read_metadata(file).num_row_groups)]
     assert len(groups) == buckets
     for bucket, group in enumerate(groups):
