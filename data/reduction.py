@@ -223,7 +223,6 @@ class Reader:
             for chunk in reader:
                 if pc.min(chunk["keeps_contract"]).as_py() is False:
                     bad.add(pl.Series(pl.from_arrow(chunk.filter(pc.invert(chunk["keeps_contract"]))["bad_row"])))
-                    chunk = chunk.filter(pc.is_valid(chunk["device_hash"]))
                 if written:
                     written.result()
                 written = pool.submit(_write_in_order, writers, chunk.select(kept.names), self._buckets, rows_a_group)
@@ -285,11 +284,13 @@ def _writer(file: Path, columns: pa.Schema) -> pq.ParquetWriter:
 def _write_in_order(writers: list[pq.ParquetWriter], rows: pa.RecordBatch, buckets: int, rows_a_group: int) -> None:
     """By the first bits of the hash: those sort in one pass, and a group of rows then holds few of all hashes.
 
-    Each writer's file is for as many of the buckets as any other's.
+    Rows without a hash are left out. Each writer's file is for as many of the buckets as any other's.
     """
-    first_bits = (rows["device_hash"].to_numpy(zero_copy_only=False) >> np.uint64(64 - ORDERED_BITS)).astype(np.uint16)
-    order = np.argsort(first_bits, kind="stable")
-    ordered = rows.take(pa.array(order))
+    hashes = rows["device_hash"]
+    places = np.flatnonzero(hashes.is_valid().to_numpy(zero_copy_only=False))
+    first_bits = (hashes.drop_null().to_numpy() >> np.uint64(64 - ORDERED_BITS)).astype(np.uint16)
+    # Leaving out and putting in order are one copy of the rows.
+    ordered = rows.take(pa.array(places[np.argsort(first_bits, kind="stable")]))
     ends = np.cumsum(np.bincount(first_bits.astype(np.int64) * buckets >> ORDERED_BITS, minlength=buckets))
     begin = 0
     for writer, of_file in zip(writers, ends.reshape(len(writers), -1), strict=True):
