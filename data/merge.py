@@ -31,6 +31,8 @@ class Merged:
         self.partials = partials
         self.connection = connection
         self.progress = progress
+        # Table -> its files: each bucket asks for them.
+        self._files: dict[str, list[Path]] = {}
         devices = sum(rows for partial in partials for _, rows, _ in partial.described("inventory_rows"))
         self.buckets = buckets_for(devices)
         self.as_at = as_at or self._latest()
@@ -54,7 +56,9 @@ class Merged:
         return pl.concat([pl.read_parquet(file, glob=False) for file in self.files(name)]).unique().sort(pl.all())
 
     def files(self, name: str) -> list[Path]:
-        return [file for partial in self.partials for file in partial.files(name)]
+        if name not in self._files:
+            self._files[name] = [file for partial in self.partials for file in partial.files(name)]
+        return self._files[name]
 
     def rows(self, name: str, bucket: int, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
         """The rows of one bucket of a reduction, all columns unless some are named."""

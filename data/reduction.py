@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -306,11 +307,17 @@ def files_of(name: str, parts: int) -> list[str]:
 
 def may_hold(file: str, first: int, last: int) -> bool:
     """Whether rows of Devices with hashes between two may be in the file of that name."""
+    least, greatest = _hashes_in(file)
+    return least <= last and first <= greatest
+
+
+@cache
+def _hashes_in(file: str) -> tuple[int, int]:
+    """The first and the last hash that the file of that name may hold; all of them if it does not say."""
     told = re.search(r"-(\d+)-of-(\d+)\.parquet$", file)
-    if told is None:
-        return True
-    part, width = int(told[1]), (1 << 64) // int(told[2])
-    return part * width <= last and first < (part + 1) * width
+    part, parts = (int(told[1]), int(told[2])) if told else (0, 1)
+    width = (1 << 64) // parts
+    return part * width, (part + 1) * width - 1
 
 
 def groups_of_rows(ends: list[int], rows_a_group: int) -> Iterator[tuple[int, int]]:
