@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -164,14 +165,21 @@ def _since(marts: Path, merged: Merged, parameters: Parameters, work: Path) -> C
 def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change | None) -> Counts:
     """Writes the outcomes, and counts them. Devices that nothing has touched keep their outcome."""
     counts = Counts(draft.work, since.earlier.files("counts") if since else None)
-    for number, found in enumerate(evidence(merged, since.touched if since else None)):
-        if found is None:
-            draft.take_from(since.earlier, "outcomes", number)
-            continue
-        outcomes = outcomes_of(found, number, merged.as_at, parameters.grace_days, since, counts)
-        draft.write("outcomes", outcomes, number)
-        # Not to be held while the next bucket is waited for, nor while the counts are added up.
-        del found, outcomes
+    # A bucket's outcomes are written while the next ones are judged.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        written: Future | None = None
+        for number, found in enumerate(evidence(merged, since.touched if since else None)):
+            if found is None:
+                draft.take_from(since.earlier, "outcomes", number)
+                continue
+            outcomes = outcomes_of(found, number, merged.as_at, parameters.grace_days, since, counts)
+            if written:
+                written.result()
+            written = pool.submit(draft.write, "outcomes", outcomes, number)
+            # Not to be held while the next bucket is waited for, nor while the counts are added up.
+            del found, outcomes
+        if written:
+            written.result()
     return counts
 
 

@@ -1,9 +1,11 @@
 """A bucket's reduced rows come together as one row a Device: the evidence on which verdicts rest."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,8 @@ from data.merge import Merged
 from data.suppliers import with_suppliers
 
 NEVER = np.iinfo(np.int64).min
+# Buckets that are gathered while one is used: much of it is done by one thread, so that one alone leaves cores idle.
+GATHERED_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,24 @@ class Parties:
 
 
 def evidence(merged: Merged, touched: Callable[[int], pl.Series] | None = None) -> Iterator[Evidence | None]:
-    """The evidence of each bucket in turn, the next one gathered while one is used.
+    """The evidence of each bucket in turn, the next ones gathered while one is used.
 
     touched: bucket -> the hashes of the Devices that are asked for; all of them when it is None. A bucket of which none
     is asked for is None.
     """
     parties = parties_of(merged)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        buckets = [pool.submit(of_bucket, merged, parties, 0, touched)]
+    with ThreadPoolExecutor(max_workers=GATHERED_AHEAD) as pool:
+        waiting = iter(range(merged.buckets))
+        buckets = deque(
+            pool.submit(of_bucket, merged, parties, ahead, touched) for ahead in islice(waiting, GATHERED_AHEAD)
+        )
         for bucket in range(merged.buckets):
             merged.progress("Weighing the evidence", bucket, merged.buckets)
-            if bucket + 1 < merged.buckets:
-                buckets.append(pool.submit(of_bucket, merged, parties, bucket + 1, touched))
-            yield buckets.pop(0).result()
+            found = buckets.popleft().result()
+            buckets.extend(pool.submit(of_bucket, merged, parties, ahead, touched) for ahead in islice(waiting, 1))
+            yield found
+            # Not to be held while the next one is waited for.
+            del found
     merged.progress("Weighing the evidence", merged.buckets, merged.buckets)
 
 
