@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
+from queue import SimpleQueue
 
 from data import sandbox
 from data.contracts import contracts
@@ -14,6 +16,8 @@ from data.reduction import Progress, Reader, buckets_for
 from data.sandbox import ChildDied, ChildFailed
 
 ROWS_A_BATCH = 8_000_000
+# While the last rows of a batch are put in order and written, by one thread, the next is read.
+BATCHES_AT_ONCE = 2
 READING = "Reading the extracts"
 # DuckDB is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
 LIMITS = sandbox.Limits(memory_bytes=4 << 30, file_bytes=256 << 30)
@@ -141,13 +145,27 @@ def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:
     store, as_at = Store(Path(job["store"]), Path(job["work"])), _instant(job["as_at"])
     batches = [[ExtractFile.from_plain(told) for told in batch] for batch in job["batches"]]
     total, done, keys = sum(file.rows for batch in batches for file in batch), 0, []
-    asked = Path(job["work"]), _instant(job["build_start"]), as_at, job["buckets"], job["believes_statistics"]
-    with closing(Reader(*asked)) as reader:
-        for batch in batches:
-            progress(done, total)
-            keys.append(_read_batch(store, reader, batch, job, as_at).key)
+    asked = _instant(job["build_start"]), as_at, job["buckets"], job["believes_statistics"]
+    free: SimpleQueue[Reader] = SimpleQueue()
+
+    def read(batch: list[ExtractFile]) -> str:
+        reader = free.get()
+        try:
+            return _read_batch(store, reader, batch, job, as_at).key
+        finally:
+            free.put(reader)
+
+    with ExitStack() as stack:
+        for number in range(min(BATCHES_AT_ONCE, len(batches))):
+            free.put(stack.enter_context(closing(Reader(Path(job["work"]) / f"reader-{number}", *asked))))
+        pool = stack.enter_context(ThreadPoolExecutor(BATCHES_AT_ONCE))
+        # Before the pool is waited for: once one batch cannot be read, the others need not be.
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        progress(done, total)
+        for batch, key in zip(batches, pool.map(read, batches), strict=True):
+            keys.append(key)
             done += sum(file.rows for file in batch)
-    progress(total, total)
+            progress(done, total)
     return keys
 
 
