@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from builds import march
-from hostile.footers import columns, lying, put, row_groups
+from hostile.footers import BINARY, I32, columns, lying, put, row_groups
 from thorough import times
 
 from data.contracts import contracts
@@ -56,10 +56,12 @@ def micros(year):
     return struct.pack("<q", int(datetime(year, 3, 3, tzinfo=UTC).timestamp() * 1e6))
 
 
+ONE_DEVICE, ANOTHER = b"90-B3-D5-1F-30-01-00-01", b"90-B3-D5-1F-30-01-00-00"
+
 # Parquet type -> what is said to be the least and the greatest value.
 RANGES = {
     "all alike": {TEXT: b"6.17", INT64: micros(2021), INT32: struct.pack("<i", 18_000), BOOLEAN: b"\1"},
-    "all one Device": {TEXT: b"90-B3-D5-1F-30-01-00-01"},
+    "all one Device": {TEXT: ONE_DEVICE},
     "all in a far year": {TEXT: b"zzzz", INT64: micros(2100), INT32: struct.pack("<i", 90_000), BOOLEAN: b"\0"},
     "all in an early year": {TEXT: b"   ", INT64: micros(1990), INT32: struct.pack("<i", 1)},
 }
@@ -85,6 +87,31 @@ def turned_round(column):
             said(column)[greatest], said(column)[least] = said(column)[least], said(column)[greatest]
 
 
+def two_values(column):
+    for numbers, value in ((GREATEST, ONE_DEVICE), (LEAST, ANOTHER)):
+        for number in numbers:
+            if column[1][1] == TEXT and number in said(column):
+                put(said(column), number, value)
+
+
+def alike_in(*numbers, without=()):
+    """One value in some of the four fields, the others as they are or left out: readers differ in which they ask."""
+
+    def lie(column):
+        if column[1][1] == TEXT and said(column):
+            said(column).update(dict.fromkeys(numbers, (BINARY, ONE_DEVICE)))
+            for number in without:
+                said(column).pop(number, None)
+
+    return lie
+
+
+def only_in_dictionaries(column):
+    """As if no page held values themselves."""
+    put(column, 2, (I32, [8]))
+    column.pop(13, None)
+
+
 def no_nulls(column):
     if 3 in said(column):
         put(said(column), 3, 0)
@@ -97,7 +124,15 @@ def only_nulls(column):
         put(said(column), 3, column[5][1])
 
 
-LIES = {name: in_range(values) for name, values in RANGES.items()} | {"turned round": turned_round, "full": no_nulls}
+LIES = {name: in_range(values) for name, values in RANGES.items()} | {
+    "turned round": turned_round,
+    "full": no_nulls,
+    "two values": two_values,
+    "alike in the old fields": alike_in(1, 2),
+    "alike in the new fields": alike_in(5, 6),
+    "alike in the old fields alone": alike_in(1, 2, without=(5, 6)),
+    "only in dictionaries": only_in_dictionaries,
+}
 
 
 def with_lies(truth, folder, lie):
@@ -128,10 +163,12 @@ def in_order(value):
     return sorted((in_order(one) for one in value), key=str) if isinstance(value, list | tuple) else value
 
 
-LAYOUTS = [(3, {}), (1_000, {}), (1, {"use_dictionary": False})]
+# Values in dictionaries, and others beside them in the same column.
+MIXED = {"dictionary_pagesize_limit": 64, "data_page_size": 1, "write_batch_size": 1}
+LAYOUTS = [(3, {}), (1_000, MIXED), (1_000, {}), (1, {"use_dictionary": False})]
 
 
-@pytest.mark.parametrize(("rows_a_group", "options"), LAYOUTS[: times(quick=1, thorough=3)])
+@pytest.mark.parametrize(("rows_a_group", "options"), LAYOUTS[: times(quick=2, thorough=4)])
 def test_what_is_read_does_not_rest_on_statistics(tmp_path, rows_a_group, options):
     truth = write(tmp_path / "truth", rows_a_group, **options)
     expected = found(truth, tmp_path / "work")
