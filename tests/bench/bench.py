@@ -57,13 +57,16 @@ LAST_MONTH = "2021-08"
 SETTLING_SECONDS = 3
 # One is enough of what takes ten times as long and spreads by a few per cent.
 PEER_RUNS = 1
-SAMPLES_A_SECOND = 20
+# To look at the memory of a large process takes long, and what is looked at waits meanwhile: 20 looks a second at a
+# gigabyte took a third of a core.
+SHORTEST_PAUSE_SECONDS = 0.05
+LEAST_PAUSE_TO_LOOK = 50
 
 
 @dataclass(frozen=True)
 class Run:
     """One process from start to exit. peak_mib: memory of the process and its children at its highest, what they
-    share counted once; where the system does not tell that, the resident memory of the largest."""
+    share counted once, as seen every so often; at least the resident memory of the largest at its own highest."""
 
     seconds: float
     cpu_seconds: float
@@ -124,20 +127,24 @@ def timed(command: list[str]) -> Run:
             sys.exit(f"{' '.join(command)}: exit status {process.returncode}\n{said.read()}")
     # Linux counts ru_maxrss in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    peak = watch.peak or usage.ru_maxrss * unit
+    # The system knows the peak of the largest process, between any two looks too.
+    peak = max(watch.peak, usage.ru_maxrss * unit)
     return Run(seconds, usage.ru_utime + usage.ru_stime, peak / MIB)
 
 
 class MemoryWatch(threading.Thread):
-    """The memory of a process and its descendants, looked at SAMPLES_A_SECOND times a second; peak in bytes."""
+    """The memory of a process and its descendants, looked at every so often; peak in bytes."""
 
     def __init__(self, pid: int):
         super().__init__(daemon=True)
         self.pid, self.peak, self.over = pid, 0, threading.Event()
 
     def run(self) -> None:
-        while not self.over.wait(1 / SAMPLES_A_SECOND):
+        pause = SHORTEST_PAUSE_SECONDS
+        while not self.over.wait(pause):
+            began = time.perf_counter()
             self.peak = max(self.peak, sum(map(proportional_set_size, descendants(self.pid))))
+            pause = max(SHORTEST_PAUSE_SECONDS, LEAST_PAUSE_TO_LOOK * (time.perf_counter() - began))
 
 
 def descendants(pid: int) -> list[int]:
