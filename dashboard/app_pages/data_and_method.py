@@ -25,7 +25,7 @@ extracts = pl.DataFrame(
             "files": len(extract["files"]),
             "rows": extract["rows"],
             "quarantined": extract["quarantined"],
-            "extra columns, ignored": ", ".join(extract["extra_columns"]),
+            "Extra columns, ignored": ", ".join(extract["extra_columns"]),
         }
         for name, extract in manifest["extracts"].items()
     ]
