@@ -156,7 +156,8 @@ def _fetch(store: "FileSystem", root: str, objects: list[Object], marts: Path, p
         shutil.rmtree(work, ignore_errors=True)
     if problems:
         raise InputRefused(sorted(problems))
-    settled = [one for one in objects if one in known.values() or one.modified_ns < started - SETTLED_SECONDS * 10**9]
+    lasting = started - SETTLED_SECONDS * 10**9
+    settled = [one for one in objects if known.get(one.name) == one or one.modified_ns < lasting]
     told = {"root": root, "objects": settled}
     write_durably(marts / NOTE, json.dumps(told).encode())
 
