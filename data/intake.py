@@ -19,7 +19,7 @@ ROWS_A_BATCH = 8_000_000
 # While the last rows of a batch are put in order and written, by one thread, the next is read.
 BATCHES_AT_ONCE = 2
 READING = "Reading the extracts"
-# DuckDB is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
+# The DuckDB of each batch is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
 LIMITS = sandbox.Limits(memory_bytes=4 << 30, file_bytes=256 << 30)
 
 

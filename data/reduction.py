@@ -208,7 +208,7 @@ class Reader:
             with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as connection:
                 files = [literal_path(file.path) for file in rows.batch]
                 found = connection.sql(duck.sql("columns_said_alike"), params={"files": files}).fetchall()
-        except duckdb.Error:
+        except (duckdb.Error, UnicodeDecodeError):
             return set(rows.contract.names)
         return {column for (column,) in found}
 

@@ -2,9 +2,12 @@
 
 import shutil
 import struct
+from contextlib import closing
 from datetime import UTC, date, datetime
+from unittest.mock import patch
 
 import builds
+import duckdb
 import estates
 import polars as pl
 import pyarrow.parquet as pq
@@ -15,7 +18,7 @@ from thorough import times
 
 from data.contracts import contracts
 from data.extracts import InputRefused, survey, surveyed
-from data.reduction import Reader
+from data.reduction import Reader, Rows
 
 BUILD_START, AS_AT = datetime(2026, 11, 1), march(25)
 BOOLEAN, INT32, INT64, TEXT = 0, 1, 2, 6
@@ -185,3 +188,14 @@ def test_values_that_are_said_to_be_null_are_a_bad_file(tmp_path):
         surveyed(with_lies(truth, tmp_path / "lies", only_nulls))
     assert len(refused.value.problems) == len(ODD)
     assert all("its statistics say that" in line for line in refused.value.problems)
+
+
+def test_where_statistics_cannot_be_told_any_column_may_be_said_to_be_alike(tmp_path):
+    seen, contract = survey(write(tmp_path / "truth", 1_000)), contracts()["certificates"]
+    [batch] = seen.batches("certificates", 1_000)
+    rows = Rows(contract, batch, BUILD_START)
+    with closing(Reader(tmp_path / "work", BUILD_START)) as reader:
+        assert "subject_key_identifier" in reader._said_alike(rows)
+        assert "subject_unique_id" not in reader._said_alike(rows)
+        with patch.object(duckdb, "connect", side_effect=duckdb.InternalException("of its own")):
+            assert reader._said_alike(rows) == set(contract.names)
