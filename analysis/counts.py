@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
-import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from data.behind import Behind
+from data.codes import coded, in_text
 
 COUNTED_BY = (
     "commissioned_month",
@@ -33,7 +34,6 @@ COUNTED_BY = (
 MOST_HELD = 250_000
 MOST_ADDED = 300_000
 ROWS_A_GROUP = 8_192
-Rows = TypeVar("Rows", pl.DataFrame, pl.LazyFrame)
 
 
 class Counts:
@@ -51,26 +51,29 @@ class Counts:
         self._files: list[Path] = list(earlier or [])
 
     def add(self, outcomes: pl.DataFrame, sign: int = 1) -> None:
-        """sign: -1 takes Devices away."""
-        coded = _coded(outcomes.select(pl.col(COUNTED_BY)))
+        """outcomes: quicker when they are coded. sign: -1 takes Devices away."""
         devices = pl.len().cast(pl.Int64) * sign
-        self._hold(coded.group_by(COUNTED_BY, maintain_order=True).agg(devices=devices))
+        kinds = coded(outcomes.select(COUNTED_BY)).group_by(COUNTED_BY, maintain_order=True)
+        self._hold(kinds.agg(devices=devices))
 
     def take(self, counts: pl.DataFrame) -> None:
         """Adds what was counted elsewhere: a `frame` of counts."""
-        self._hold(_coded(counts))
+        self._hold(coded(counts))
 
     def frame(self) -> pl.DataFrame:
         """One row a kind of Device that there is: `COUNTED_BY` and `devices`, which is never 0."""
-        return pl.concat(list(self._parts()))
+        return in_text(pl.concat(list(self._parts())))
 
     def write(self, file: Path) -> None:
         """Writes the `frame` as Parquet, without holding it whole."""
         parts = (_table(part) for part in self._parts())
         first = next(parts)
-        with pq.ParquetWriter(file, first.schema, compression="zstd", compression_level=1) as writer:
+        # A part is written while the next is added up.
+        # Whoever reads the file is not told of codes: all readers want texts.
+        how = {"compression": "zstd", "compression_level": 1, "store_schema": False}
+        with pq.ParquetWriter(file, first.schema, **how) as writer, Behind() as behind:
             for part in chain([first], parts):
-                writer.write_table(part)
+                behind.call(writer.write_table, part)
 
     def _parts(self) -> Iterator[pl.DataFrame]:
         if not self._files:
@@ -82,7 +85,7 @@ class Counts:
         for first, last in _some_months_each(found):
             # Coded while they are read: as texts, those of one large month would be most of what a build holds.
             of_months = pl.col("commissioned_month").is_between(pl.lit(first), pl.lit(last))
-            yield _added(_coded(found.filter(of_months)).collect())
+            yield _added(coded(found.filter(of_months)).collect())
 
     def _hold(self, part: pl.DataFrame) -> None:
         self._held.append(part)
@@ -91,20 +94,16 @@ class Counts:
 
     def _put_down(self) -> None:
         file = self._work / f"counts-{len(self._files)}.parquet"
-        rows = pl.concat(self._held).with_columns(cs.categorical().cast(pl.String)).sort("commissioned_month")
+        # As texts like those of earlier files; the month's statistics tell which groups of rows to pass over.
+        rows = in_text(pl.concat(self._held).sort("commissioned_month"))
         rows.write_parquet(file, compression="lz4", row_group_size=ROWS_A_GROUP)
         self._files.append(file)
         self._held = []
 
 
-def _coded(rows: Rows) -> Rows:
-    """Codes in place of texts group three times as fast."""
-    return rows.with_columns(cs.string().cast(pl.Categorical))
-
-
 def _added(rows: pl.DataFrame) -> pl.DataFrame:
     found = rows.group_by(COUNTED_BY, maintain_order=True).agg(pl.col("devices").sum())
-    return found.filter(pl.col("devices") != 0).with_columns(cs.categorical().cast(pl.String))
+    return found.filter(pl.col("devices") != 0)
 
 
 def _some_months_each(rows: pl.LazyFrame) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from analysis.counts import Counts
 from analysis.pipeline import Engine, Parameters, outcomes_of, rules
 from data import duck, evidence, spark
 from data.evidence import Parties
-from data.marts import Draft, digest_of, opened, sync
+from data.marts import Draft, digest_of, opened, sync, write_table
 from data.merge import Merged
 from data.partials import FACTS, Partial
 from data.touched import Change, change
@@ -75,11 +75,12 @@ def judge_bucket(job: dict) -> dict | None:
     build = Path(job["build"])
     merged, parties, since, grace_days = _build(build, _digest(build))
     bucket = job["bucket"]
-    found = evidence.of_bucket(merged, parties, bucket, since.touched if since else None)
-    if found is None:
-        return None
+    buckets = range(bucket, bucket + 1)
+    found = evidence.of_buckets(merged, parties, buckets, since.touched if since else None)
     counts = Counts()
-    outcomes = outcomes_of(found, bucket, merged.as_at, grace_days, since, counts)
+    [(_, outcomes)] = outcomes_of(found, buckets, merged, grace_days, since, counts)
+    if outcomes is None:
+        return None
     file = _written(outcomes, build.parent, "outcomes")
     counted = _written(counts.frame(), build.parent, "counts")
     return {"outcomes": file.name, "rows": outcomes.height, "sha256": digest_of(file), "counts": counted.name}
@@ -105,7 +106,6 @@ def _build(build: Path, digest: str) -> tuple[Merged, Parties, Change | None, in
 
 def _written(frame: pl.DataFrame, folder: Path, what: str) -> Path:
     file = folder / f"{what}-{uuid4().hex}.parquet"
-    # As `Draft.write` does.
-    frame.write_parquet(file, compression="zstd", compression_level=1)
+    write_table(frame, file)
     sync(file)
     return file

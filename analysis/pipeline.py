@@ -1,8 +1,7 @@
 """From an extracts folder to a published snapshot: extract, evidence, verdict, count."""
 
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,12 +18,14 @@ from analysis.pathways import with_pathway
 from analysis.reported import names_of_checks, with_reported
 from data import duck
 from data import partials as kept
+from data.behind import Behind
+from data.codes import coded
 from data.contracts import contracts
 from data.evidence import Evidence, evidence
 from data.extracts import InputRefused, Survey, changed, surveyed
 from data.intake import Intake
 from data.marts import Draft, NoSnapshot, Snapshot, current
-from data.merge import OF_DEVICES, Merged, quarantine, unrecognised
+from data.merge import OF_DEVICES, Merged, hashes_of, quarantine, unrecognised
 from data.partials import Store, Wanted
 from data.quarantine import Quarantine
 from data.reduction import Progress
@@ -166,37 +167,50 @@ def _judge(draft: Draft, merged: Merged, parameters: Parameters, since: Change |
     """Writes the outcomes, and counts them. Devices that nothing has touched keep their outcome."""
     counts = Counts(draft.work, since.earlier.files("counts") if since else None)
     # A bucket's outcomes are written while the next ones are judged.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        written: Future | None = None
-        for number, found in enumerate(evidence(merged, since.touched if since else None)):
-            if found is None:
-                draft.take_from(since.earlier, "outcomes", number)
-                continue
-            outcomes = outcomes_of(found, number, merged.as_at, parameters.grace_days, since, counts)
-            if written:
-                written.result()
-            written = pool.submit(draft.write, "outcomes", outcomes, number)
-            # Not to be held while the next bucket is waited for, nor while the counts are added up.
-            del found, outcomes
-        if written:
-            written.result()
+    with Behind() as behind:
+        for buckets, found in evidence(merged, since.touched if since else None):
+            for bucket, outcomes in outcomes_of(found, buckets, merged, parameters.grace_days, since, counts):
+                if outcomes is None:
+                    draft.take_from(since.earlier, "outcomes", bucket)
+                    continue
+                behind.call(draft.write, "outcomes", outcomes, bucket)
+                # Not to be held while the next bucket is waited for, nor while the counts are added up.
+                del outcomes
+            del found
     return counts
 
 
 def outcomes_of(
-    found: Evidence, bucket: int, as_at: datetime, grace_days: int, since: Change | None, counts: Counts
-) -> pl.DataFrame:
-    """The outcomes of a bucket of which some Devices are judged anew, in the order of device_key; adds to counts."""
-    outcomes = classify(found, as_at, grace_days)
-    counts.add(outcomes)
-    outcomes = outcomes.select(OUTCOMES)
+    found: Evidence | None, buckets: range, merged: Merged, grace_days: int, since: Change | None, counts: Counts
+) -> Iterator[tuple[int, pl.DataFrame | None]]:
+    """Of each bucket the outcomes, in the order of device_key, None where no Device is judged anew; adds to counts."""
+    if found is None:
+        yield from ((bucket, None) for bucket in buckets)
+        return
+    judged = coded(classify(found, merged.as_at, grace_days).select(*OUTCOMES, "commissioned_month"))
+    counts.add(judged)
+    judged = judged.select(OUTCOMES)
     if since is None:
-        return outcomes
+        [bucket] = buckets
+        yield bucket, judged
+        return
+    touched = since.touched(buckets)
+    for bucket in buckets:
+        hashes = hashes_of(range(bucket, bucket + 1), merged.buckets)
+        of_bucket = touched.filter(touched.is_between(*hashes))
+        anew = judged.filter(pl.col("device_hash").is_between(*hashes))
+        yield bucket, None if of_bucket.is_empty() else _with_those_before(anew, of_bucket, bucket, since, counts)
+
+
+def _with_those_before(
+    judged: pl.DataFrame, touched: pl.Series, bucket: int, since: Change, counts: Counts
+) -> pl.DataFrame:
+    """The outcomes of a bucket: those judged anew, and those from before of all Devices that are not touched."""
     before = pl.read_parquet(part_of(since.earlier, bucket), glob=False)
-    is_touched = pl.col("device_hash").is_in(since.touched(bucket).implode())
+    is_touched = before["device_hash"].is_in(touched.implode())
     counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
     # Twice as fast as merging the two in order, and on all cores.
-    return pl.concat([before.filter(~is_touched), outcomes]).sort("device_key")
+    return pl.concat([before.filter(~is_touched), judged]).sort("device_key")
 
 
 @dataclass(frozen=True)

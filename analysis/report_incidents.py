@@ -44,7 +44,7 @@ def _rows(asked: Asked, given: Source) -> pl.DataFrame | None:
     if not given.snapshot.files("incidents"):
         return None
     if "incidents" not in given.cached:
-        outcomes = pl.scan_parquet(given.snapshot.files("outcomes"), glob=False)
+        outcomes = given.snapshot.scan("outcomes")
         frame = hubs.with_devices(given.snapshot.frame("incidents"), outcomes, given.as_at)
         given.cached["incidents"] = frame
     chosen = Selection(device_types=(hubs.CHF,), regions=(asked.region,))

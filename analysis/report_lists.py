@@ -27,7 +27,7 @@ COLUMNS = (
 def judged(given: Source) -> pl.DataFrame:
     """The Devices that lists are made of, read once for all reports of a snapshot: a tenth of the estate."""
     if "judged" not in given.cached:
-        outcomes = pl.scan_parquet(given.snapshot.files("outcomes"), glob=False)
+        outcomes = given.snapshot.scan("outcomes")
         given.cached["judged"] = (
             outcomes.filter(pl.col("finding").is_in([*TO_ACT_ON, OVER]))
             .select(COLUMNS)

@@ -40,7 +40,7 @@ def whole(snapshot: Snapshot, selection: Selection) -> Callable[[], pl.DataFrame
     reader = access.of_this_run()
 
     def read() -> pl.DataFrame:
-        found = to_act_on(pl.scan_parquet(snapshot.files("outcomes"), glob=False), selection, MOST)
+        found = to_act_on(snapshot.scan("outcomes"), selection, MOST)
         audit.log(reader, audit.DEVICES, snapshot, name="all to act on", filters=repr(selection), rows=found.height)
         return found
 

@@ -21,6 +21,7 @@ from analysis.selection import Selection, select
 from dashboard import access, audit
 from data import changes
 from data import history as histories
+from data.codes import in_text
 from data.marts import NoSnapshot, Snapshot, current, snapshots
 from data.reduction import duis_form
 from data.scopes import ALL, PARTY, Scope, Sealed
@@ -173,7 +174,7 @@ def devices_to_act_on(folder: Path, selection: Selection) -> pl.DataFrame:
 
 @st.cache_data(max_entries=64, ttl=3600, show_spinner="Looking for Devices to act on")
 def _devices_to_act_on(folder: Path, selection: Selection) -> pl.DataFrame:
-    return to_act_on(pl.scan_parquet(sorted(folder.glob("outcomes-*.parquet")), glob=False), selection)
+    return to_act_on(in_text(pl.scan_parquet(sorted(folder.glob("outcomes-*.parquet")), glob=False)), selection)
 
 
 def log_devices(shown: Snapshot | None, name: str, filters: str, rows: int) -> None:
@@ -220,7 +221,7 @@ def whole_snapshots() -> list[Snapshot]:
 @st.cache_resource(max_entries=MOST_REPORTS + 2, hash_funcs=BY_NAME, show_spinner="Reading the reports")
 def report_counts(snapshot: Snapshot) -> pl.DataFrame:
     """A snapshot's counts by what a report of rates needs; read-only, shared by all readers."""
-    return tally(pl.scan_parquet(snapshot.files("counts"), glob=False))
+    return tally(snapshot.scan("counts"))
 
 
 @st.cache_data(max_entries=1024, hash_funcs=BY_NAME, show_spinner="Comparing the snapshots")

@@ -21,6 +21,6 @@ def incidents(snapshot: Snapshot) -> pl.DataFrame | None:
 
 @st.cache_resource(max_entries=2, show_spinner="Looking up the Devices that Incidents name")
 def _incidents(folder: Path, built: str, _snapshot: Snapshot) -> pl.DataFrame:
-    outcomes = pl.scan_parquet(_snapshot.files("outcomes"), glob=False)
+    outcomes = _snapshot.scan("outcomes")
     as_at = datetime.fromisoformat(_snapshot.manifest["as_at"])
     return hubs.with_devices(_snapshot.frame("incidents"), outcomes, as_at)

@@ -1,17 +1,18 @@
-"""A bucket's reduced rows come together as one row a Device: the evidence on which verdicts rest."""
+"""Reduced rows come together as one row a Device: the evidence on which verdicts rest."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import islice, repeat
 
 import numpy as np
 import polars as pl
 
 from data import duck, reference
-from data.merge import Merged
+from data.merge import Merged, together
+from data.reduction import buckets_for
 from data.suppliers import with_suppliers
 
 NEVER = np.iinfo(np.int64).min
@@ -21,14 +22,14 @@ GATHERED_AHEAD = 2
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the verdicts on one bucket's Devices rest on.
+    """What the verdicts on the Devices of some buckets rest on.
 
     devices: one row per Device in scope, in the order of its key and of device_no (0..n-1); all times are UTC.
     party_cell_reads: one row per read of a party's cell: device_no, cell_no, read_at (microseconds since 1970),
     judged_no (a row of `judged`), and how the Device's own party stands to what was found.
     device_key_reads: one row per read of the Device's own certificate: device_no, cell_no, read_at,
     certificate_is_in_use.
-    judged: one row per cell and content found in it, in the order of judged_no; the same for every bucket.
+    judged: one row per cell and content found in it, in the order of judged_no; the same for all buckets.
     """
 
     devices: pl.DataFrame
@@ -53,26 +54,41 @@ class Parties:
         return self.known.filter(pl.col("role") == role)
 
 
-def evidence(merged: Merged, touched: Callable[[int], pl.Series] | None = None) -> Iterator[Evidence | None]:
-    """The evidence of each bucket in turn, the next ones gathered while one is used.
+# Buckets -> the hashes of those of their Devices that are asked for.
+Touched = Callable[[range], pl.Series]
 
-    touched: bucket -> the hashes of the Devices that are asked for; all of them when it is None. A bucket of which none
-    is asked for is None.
+
+def evidence(merged: Merged, touched: Touched | None = None) -> Iterator[tuple[range, Evidence | None]]:
+    """The evidence of all buckets in turn, some of them together, the next ones gathered while one is used.
+
+    touched: all Devices are asked for when it is None. Of buckets of which none is asked for there is None.
     """
     parties = parties_of(merged)
     with ThreadPoolExecutor(max_workers=GATHERED_AHEAD) as pool:
-        waiting = iter(range(merged.buckets))
-        buckets = deque(
-            pool.submit(of_bucket, merged, parties, ahead, touched) for ahead in islice(waiting, GATHERED_AHEAD)
+        parts = list(_parts(merged, touched, pool))
+        waiting = iter(parts)
+        gathered = deque(
+            pool.submit(of_buckets, merged, parties, ahead, touched) for ahead in islice(waiting, GATHERED_AHEAD)
         )
-        for bucket in range(merged.buckets):
-            merged.progress("Weighing the evidence", bucket, merged.buckets)
-            found = buckets.popleft().result()
-            buckets.extend(pool.submit(of_bucket, merged, parties, ahead, touched) for ahead in islice(waiting, 1))
-            yield found
+        for buckets in parts:
+            merged.progress("Weighing the evidence", buckets.start, merged.buckets)
+            found = gathered.popleft().result()
+            gathered.extend(pool.submit(of_buckets, merged, parties, ahead, touched) for ahead in islice(waiting, 1))
+            yield buckets, found
             # Not to be held while the next one is waited for.
             del found
     merged.progress("Weighing the evidence", merged.buckets, merged.buckets)
+
+
+def _parts(merged: Merged, touched: Touched | None, pool: ThreadPoolExecutor) -> Iterator[range]:
+    """The buckets, those together of which no more Devices are asked for than one may have."""
+    parts = together(merged.buckets)
+    asked = pool.map(touched, parts) if touched else repeat(None)
+    for buckets, found in zip(parts, asked, strict=False):
+        if found is not None and buckets_for(found.len()) == 1:
+            yield buckets
+        else:
+            yield from (range(bucket, bucket + 1) for bucket in buckets)
 
 
 def parties_of(merged: Merged) -> Parties:
@@ -92,30 +108,28 @@ def parties_of(merged: Merged) -> Parties:
     )
 
 
-def of_bucket(
-    merged: Merged, parties: Parties, bucket: int, touched: Callable[[int], pl.Series] | None
-) -> Evidence | None:
+def of_buckets(merged: Merged, parties: Parties, buckets: range, touched: Touched | None) -> Evidence | None:
     where = None
     if touched:
-        asked = touched(bucket)
+        asked = touched(buckets)
         if asked.is_empty():
             return None
         where = pl.col("device_hash").is_in(asked.implode())
-    devices = in_scope(merged.inventory(bucket, where), merged.as_at).sort("device_key").with_row_index("device_no")
+    devices = in_scope(merged.inventory(buckets, where), merged.as_at).sort("device_key").with_row_index("device_no")
     if devices["device_hash"].is_duplicated().any():
         raise RuntimeError("two Devices have one hash; no snapshot was made")
-    spells = _rows_of(merged, bucket, where, "spells", devices, "supplier_id", "effective_from", "effective_to")
+    spells = _rows_of(merged, buckets, where, "spells", devices, "supplier_id", "effective_from", "effective_to")
     spells = spells.filter(pl.col("effective_from") <= merged.as_at.date())
     devices = with_suppliers(devices, spells, merged.as_at)
-    attempts = _rows_of(merged, bucket, where, "attempts", devices, "attempt", "sent_at")
-    checks = _rows_of(merged, bucket, where, "dsp_checks", devices, "attempt")
-    reads = _rows_of(merged, bucket, where, "cell_reads", devices, "read", "content").select(
+    attempts = _rows_of(merged, buckets, where, "attempts", devices, "attempt", "sent_at")
+    checks = _rows_of(merged, buckets, where, "dsp_checks", devices, "attempt")
+    reads = _rows_of(merged, buckets, where, "cell_reads", devices, "read", "content").select(
         "device_no",
         "content",
         cell_no=(pl.col("read") & 15).cast(pl.UInt8),
         read_at=pl.col("read") // 16,
     )
-    certificates = _rows_of(merged, bucket, where, "device_certificates", devices, "cell_no", "content")
+    certificates = _rows_of(merged, buckets, where, "device_certificates", devices, "cell_no", "content")
     return Evidence(
         devices=devices.with_columns(_steps(pl.concat([attempts, checks], how="diagonal"), devices.height)),
         party_cell_reads=_party_cell_reads(reads, devices, parties),
@@ -136,10 +150,10 @@ def in_scope(inventory: pl.DataFrame, as_at: datetime) -> pl.DataFrame:
 
 
 def _rows_of(
-    merged: Merged, bucket: int, where: pl.Expr | None, name: str, devices: pl.DataFrame, *columns: str
+    merged: Merged, buckets: range, where: pl.Expr | None, name: str, devices: pl.DataFrame, *columns: str
 ) -> pl.DataFrame:
-    """A reduction's rows on the bucket's Devices in scope, with device_no."""
-    rows = merged.rows(name, bucket, "device_hash", *columns, where=where)
+    """A reduction's rows on the buckets' Devices in scope, with device_no."""
+    rows = merged.rows(name, buckets, "device_hash", *columns, where=where)
     return rows.join(devices.select("device_hash", "device_no"), on="device_hash").drop("device_hash")
 
 

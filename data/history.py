@@ -84,10 +84,10 @@ class KeptRows:
     kept: dict[str, pl.DataFrame]
     buckets: int = 1
 
-    def rows(self, name: str, bucket: int, *columns: str, where: None = None) -> pl.DataFrame:
+    def rows(self, name: str, buckets: range, *columns: str, where: None = None) -> pl.DataFrame:
         return self.kept[name].select(columns)
 
-    def inventory(self, bucket: int, where: None = None) -> pl.DataFrame:
+    def inventory(self, buckets: range, where: None = None) -> pl.DataFrame:
         return one_row_a_device(self.kept["inventory_rows"])
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -111,7 +111,7 @@ def history(snapshot: Snapshot, key: int) -> History:
             as_at=as_at,
             grace_days=snapshot.manifest["grace_days"],
             outcome=outcome,
-            evidence=next(evidence(KeptRows(connection, as_at, kept))) if outcome else None,
+            evidence=next(evidence(KeptRows(connection, as_at, kept)))[1] if outcome else None,
             own_certificates=connection.sql(
                 "select distinct cell_no, content from device_certificates order by all"
             ).pl(),

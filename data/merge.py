@@ -1,5 +1,6 @@
 """Partials put together: what all the extracts reduce to, some Devices at a time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from data.quarantine import Quarantine
 from data.reduction import Progress, buckets_for, may_hold
 
 HASHES = 1 << 64
+BUCKETS_TOGETHER = 4
 # What verdicts are weighed from: the tables that say of which Device a row is.
 WEIGHED = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
 # What a snapshot keeps of each Device: those, and the messages, which there may be none of.
@@ -60,22 +62,24 @@ class Merged:
             self._files[name] = [file for partial in self.partials for file in partial.files(name)]
         return self._files[name]
 
-    def rows(self, name: str, bucket: int, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
-        """The rows of one bucket of a reduction, all columns unless some are named."""
-        return rows_between(self.files(name), *hashes_of(bucket, self.buckets), *columns, where=where)
+    def rows(self, name: str, buckets: range, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
+        """The rows of a reduction in buckets that follow one another, all columns unless some are named."""
+        return rows_between(self.files(name), *hashes_of(buckets, self.buckets), *columns, where=where)
 
-    def inventory(self, bucket: int, where: pl.Expr | None = None) -> pl.DataFrame:
-        """One row per Device of a bucket, but for those of which the inventory says two things.
+    def inventory(self, buckets: range, where: pl.Expr | None = None) -> pl.DataFrame:
+        """One row per Device of the buckets, but for those of which the inventory says two things.
 
         where: holds for all rows of a Device or for none.
         """
-        return one_row_a_device(self.rows("inventory_rows", bucket, where=where))
+        return one_row_a_device(self.rows("inventory_rows", buckets, where=where))
 
     def devices_in_conflict(self) -> list[int]:
         """The keys of the Devices of which the inventory says two things."""
-        columns = ("device_key", "content")
-        found = (self.rows("inventory_rows", bucket, *columns) for bucket in range(self.buckets))
-        return pl.concat([_keys_in_conflict(rows) for rows in found]).to_list()
+        with ThreadPoolExecutor() as pool:
+            return pl.concat(pool.map(self._in_conflict, together(self.buckets))).to_list()
+
+    def _in_conflict(self, buckets: range) -> pl.Series:
+        return _keys_in_conflict(self.rows("inventory_rows", buckets, "device_key", "content"))
 
     def parties(self) -> pl.DataFrame:
         """One row per EUI-64 of a party in a role."""
@@ -115,10 +119,18 @@ def unrecognised(partials: list[Partial]) -> pl.DataFrame:
     return found.group_by("extract", "column", "value").agg(pl.col("rows").sum()).sort("extract", "column", "value")
 
 
-def hashes_of(bucket: int, buckets: int) -> tuple[int, int]:
-    """The first and the last hash of a bucket."""
-    width = HASHES // buckets
-    return bucket * width, (bucket + 1) * width - 1
+def together(buckets: int) -> list[range]:
+    """Buckets that follow one another, in parts of which few columns, or few Devices, are asked for at once.
+
+    Whoever reads rows of a bucket reads the footers of the files that may hold them: those tell of all their buckets.
+    """
+    return [range(first, min(first + BUCKETS_TOGETHER, buckets)) for first in range(0, buckets, BUCKETS_TOGETHER)]
+
+
+def hashes_of(buckets: range, of: int) -> tuple[int, int]:
+    """The first and the last hash of buckets that follow one another, of so many in all."""
+    width = HASHES // of
+    return buckets.start * width, buckets.stop * width - 1
 
 
 def bucket_of(device_hash: int, buckets: int) -> int:

@@ -9,7 +9,6 @@ import math
 import re
 import string
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data import duck, reference
+from data.behind import Behind
 from data.contracts import EUI64_GLOB, Contract
 from data.extracts import ExtractFile, literal_path
 from data.quarantine import BadRows
@@ -239,16 +239,11 @@ class Reader:
         # A chunk is written while the next is read.
         with ExitStack() as stack:
             writers = [stack.enter_context(_writer(folder / file, kept)) for file in files]
-            pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-            written: Future | None = None
+            behind = stack.enter_context(Behind())
             for chunk in reader:
                 if pc.min(chunk["keeps_contract"]).as_py() is False:
                     bad.add(pl.Series(pl.from_arrow(chunk.filter(pc.invert(chunk["keeps_contract"]))["bad_row"])))
-                if written:
-                    written.result()
-                written = pool.submit(_write_in_order, writers, chunk.select(kept.names), self._buckets, rows_a_group)
-            if written:
-                written.result()
+                behind.call(_write_in_order, writers, chunk.select(kept.names), self._buckets, rows_a_group)
         return files, bad
 
     def _bad_rows(self, rows: Rows, query: str, source: str = "true", **fill: str) -> BadRows:

@@ -11,7 +11,7 @@ import polars as pl
 from data import duck
 from data.evidence import Parties, parties_of
 from data.marts import Snapshot
-from data.merge import WEIGHED, Merged, hashes_of, rows_between
+from data.merge import WEIGHED, Merged, hashes_of, rows_between, together
 from data.partials import Partial
 
 # Table of a snapshot -> the name by which `parties_of` asks for it.
@@ -33,7 +33,7 @@ class Change:
     merged: Merged
     contents: pl.DataFrame
     parties: list[str]
-    _touched: dict[int, pl.Series] = field(default_factory=dict)
+    _touched: dict[range, pl.Series] = field(default_factory=dict)
     # Table -> its files that came and that went: of a national estate hundreds, asked for by each bucket.
     _files: dict[str, tuple[list[Path], list[Path]]] = field(default_factory=dict)
 
@@ -41,24 +41,24 @@ class Change:
     def since(self) -> datetime:
         return datetime.fromisoformat(self.earlier.manifest["as_at"])
 
-    def touched(self, bucket: int) -> pl.Series:
-        """The hashes of the Devices of a bucket that are to be judged anew."""
-        if bucket not in self._touched:
-            self._touched[bucket] = self._find(bucket)
-        return self._touched[bucket]
+    def touched(self, buckets: range) -> pl.Series:
+        """The hashes of the Devices of buckets that follow one another that are to be judged anew."""
+        if buckets not in self._touched:
+            self._touched[buckets] = self._find(buckets)
+        return self._touched[buckets]
 
     def touches_nobody(self) -> bool:
-        return all(self.touched(bucket).is_empty() for bucket in range(self.merged.buckets))
+        return all(self.touched(buckets).is_empty() for buckets in together(self.merged.buckets))
 
-    def _find(self, bucket: int) -> pl.Series:
-        hashes = hashes_of(bucket, self.merged.buckets)
+    def _find(self, buckets: range) -> pl.Series:
+        hashes = hashes_of(buckets, self.merged.buckets)
         found = [self._rows_changed(name, *hashes) for name in WEIGHED]
         if self.merged.as_at > self.since:
-            found += [self._spells_begun_or_ended(bucket), self._not_due_then(bucket)]
+            found += [self._spells_begun_or_ended(buckets), self._not_due_then(buckets)]
         if self.contents.height:
-            found.append(self._with_contents(bucket))
+            found.append(self._with_contents(buckets))
         if self.parties:
-            found.append(self._of_parties(bucket))
+            found += [self._of_parties(bucket) for bucket in buckets]
         return pl.concat(found).unique()
 
     def _rows_changed(self, name: str, first: int, last: int) -> pl.Series:
@@ -81,24 +81,24 @@ class Change:
             self._files[name] = [file for partial in came for file in partial.files(name)], gone
         return self._files[name]
 
-    def _spells_begun_or_ended(self, bucket: int) -> pl.Series:
+    def _spells_begun_or_ended(self, buckets: range) -> pl.Series:
         since, until = self.since.date(), self.merged.as_at.date()
         began, ended = ((pl.col(day) > since) & (pl.col(day) <= until) for day in ("effective_from", "effective_to"))
-        return self.merged.rows("spells", bucket, "device_hash", where=began | ended)["device_hash"]
+        return self.merged.rows("spells", buckets, "device_hash", where=began | ended)["device_hash"]
 
-    def _not_due_then(self, bucket: int) -> pl.Series:
+    def _not_due_then(self, buckets: range) -> pl.Series:
         """Of Devices commissioned so late that they were not due at the earlier instant, or not commissioned yet."""
         latest_due = self.since - timedelta(days=self.earlier.manifest["grace_days"])
         was_not_due = pl.col("commissioned_at") > latest_due
-        rows = self.merged.rows("inventory_rows", bucket, "device_hash", where=was_not_due)
+        rows = self.merged.rows("inventory_rows", buckets, "device_hash", where=was_not_due)
         return rows["device_hash"].drop_nulls()
 
     def _of_parties(self, bucket: int) -> pl.Series:
         roles = ("supplier", "network_operator")
         return self._outcomes(bucket, pl.any_horizontal(pl.col(role).is_in(self.parties) for role in roles))
 
-    def _with_contents(self, bucket: int) -> pl.Series:
-        reads = self.merged.rows("cell_reads", bucket, "device_hash", "content", "read")
+    def _with_contents(self, buckets: range) -> pl.Series:
+        reads = self.merged.rows("cell_reads", buckets, "device_hash", "content", "read")
         reads = reads.with_columns(cell_no=(pl.col("read") & 15).cast(pl.UInt8))
         return reads.join(self.contents, on=["cell_no", "content"], how="semi")["device_hash"]
 

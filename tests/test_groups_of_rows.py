@@ -56,7 +56,7 @@ def test_a_file_holds_the_rows_that_its_name_says(hashes, parts, rows_a_group):
                 f for f in files if value in held[f]
             ]
         for bucket in range(16):
-            found = rows_between(files, *hashes_of(bucket, 16))
+            found = rows_between(files, *hashes_of(range(bucket, bucket + 1), 16))
             assert sorted(found["number"]) == [number for number, value in told.items() if value >> 60 == bucket]
 
 
@@ -77,5 +77,5 @@ def test_a_bucket_is_read_without_a_row_of_another(tmp_path):
     for bucket, group in enumerate(groups):
         held = group["device_hash"].to_pylist()
         assert {bucket_of(value, buckets) for value in held} == {bucket}
-        found = rows_between([file], *hashes_of(bucket, buckets))
+        found = rows_between([file], *hashes_of(range(bucket, bucket + 1), buckets))
         assert sorted(found["number"]) == [n for n, h in enumerate(hashes.to_pylist()) if h * buckets >> 64 == bucket]

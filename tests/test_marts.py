@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import builds
+import duckdb
 import estates
 import polars as pl
 import pyarrow.parquet as pq
@@ -128,7 +129,7 @@ HALF_WAY = {
     "weighing the evidence": (pipeline, "evidence"),
     "writing": (Draft, "write"),
     "counting": (Counts, "write"),
-    "describing": (Draft, "_described"),
+    "describing": (Draft, "_describe"),
     "writing the manifest": (marts, "write_durably"),
     "publishing": (Draft, "publish"),
     "renaming": (Path, "rename"),
@@ -405,3 +406,18 @@ def test_files_are_digested_once_a_process(three, monkeypatch):
     monkeypatch.setattr(marts, "digest_of", None)
     assert current(three) is snapshot
     assert snapshot.frame("amendments")["value"].to_list() == [3]
+
+
+def test_texts_that_are_kept_as_codes_are_read_as_texts_by_every_reader(demonstration):
+    """Of what every Device may have another value no code is made: codes stay in memory."""
+    file = demonstration.files("outcomes")[0]
+    coded = {name for name, kind in pl.read_parquet_schema(file).items() if kind == pl.Categorical}
+    assert {"reported", "actual", "finding", "supplier", "model"} <= coded
+    assert "firmware_version" not in coded
+    read = [demonstration.scan("outcomes").collect(), demonstration.frame("outcomes"), pq.read_table(file)]
+    read[2] = pl.DataFrame({name: read[2][name].to_pylist() for name in coded}, dict.fromkeys(coded, pl.String))
+    in_duckdb = duckdb.sql(f"select {', '.join(sorted(coded))} from read_parquet('{file}')")
+    assert {str(kind) for kind in in_duckdb.types} == {"VARCHAR"}
+    for frame in (*read, in_duckdb.pl()):
+        assert frame.select(pl.col(coded)).schema == dict.fromkeys(frame.select(pl.col(coded)).columns, pl.String)
+        assert set(frame["finding"].unique()) <= {*pipeline.FINDINGS.values(), "not_due"}

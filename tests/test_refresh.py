@@ -13,6 +13,7 @@ from unittest.mock import patch
 import builds
 import estates
 import oracle
+import polars as pl
 import pytest
 from builds import folders, march, response, secure_devices
 from hypothesis import given
@@ -22,7 +23,7 @@ from test_build import ANY_SHARE, BAD, GOOD, GROUPINGS, by_device, few, in_any_o
 from analysis import pipeline, tables
 from analysis.counts import Counts
 from analysis.pipeline import Parameters, build
-from data import digests, extracts, intake, partials, reduction
+from data import digests, evidence, extracts, intake, partials, reduction
 from data.extracts import InputRefused
 from data.marts import current
 from data.reduction import Reader
@@ -363,3 +364,23 @@ def test_partials_of_files_that_are_gone_are_removed(tmp_path):
     manifest = current(found.marts).manifest
     assert names == sorted(file["name"] for extract in manifest["extracts"].values() for file in extract["files"])
     assert "dsp_checks/more.parquet" not in names
+
+
+@pytest.mark.parametrize(("late", "together"), [([3], 4), (range(1, 33), 1)])
+def test_buckets_of_which_few_devices_are_touched_are_read_together(tmp_path, late, together):
+    """Sixteen buckets of two Devices: four at a time unless too many are touched; of which none is keeps its file."""
+    found = folders(tmp_path, secure_devices(range(1, 33)))
+    with patch.object(reduction, "DEVICES_A_BUCKET", 2):
+        first = build(*found)
+        rows = [response(n, execution_status="failure", responded_at=march(2, 2)) for n in late]
+        estates.write_rows("service_responses", rows, found.extracts / "service_responses" / "late.parquet")
+        with patch.object(evidence, "of_buckets", wraps=evidence.of_buckets) as gather:
+            second = build(*found)
+    gathered = [call.args[2] for call in gather.call_args_list]
+    assert sorted(bucket for buckets in gathered for bucket in buckets) == list(range(16))
+    touched = {int(builds.eui(n).replace("-", ""), 16) for n in late}
+    held = [touched & {*pl.read_parquet(file)["device_key"]} for file in second.files("outcomes")]
+    assert {len(buckets) for buckets in gathered if any(held[bucket] for bucket in buckets)} == {together}
+    for bucket, file in enumerate(second.files("outcomes")):
+        assert file.samefile(first.folder / file.name) == (not held[bucket])
+    assert outcomes_of(second) == outcomes_of(first)

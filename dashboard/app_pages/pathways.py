@@ -9,7 +9,7 @@ from dashboard import cards, charts_pathways, filters, reading, words_pathways
 DRAWN = 10
 
 view = st.session_state["view"]
-outcomes = pl.scan_parquet(view.snapshot.files("outcomes"), glob=False)
+outcomes = view.snapshot.scan("outcomes")
 
 st.title("Pathways")
 if "pathway" not in outcomes.collect_schema():
