@@ -69,8 +69,7 @@ class Counts:
         parts = (_table(part) for part in self._parts())
         first = next(parts)
         # A part is written while the next is added up.
-        # Whoever reads the file is not told of codes: all readers want texts.
-        how = {"compression": "zstd", "compression_level": 1, "store_schema": False}
+        how = {"compression": "zstd", "compression_level": 1}
         with pq.ParquetWriter(file, first.schema, **how) as writer, Behind() as behind:
             for part in chain([first], parts):
                 behind.call(writer.write_table, part)
@@ -94,8 +93,7 @@ class Counts:
 
     def _put_down(self) -> None:
         file = self._work / f"counts-{len(self._files)}.parquet"
-        # As texts like those of earlier files; the month's statistics tell which groups of rows to pass over.
-        rows = in_text(pl.concat(self._held).sort("commissioned_month"))
+        rows = _by_month(pl.concat(self._held))
         rows.write_parquet(file, compression="lz4", row_group_size=ROWS_A_GROUP)
         self._files.append(file)
         self._held = []
@@ -114,5 +112,10 @@ def _some_months_each(rows: pl.LazyFrame) -> list[tuple[str, str]]:
     return [(months[0], months[-1]) for months in parts] or [("", "")]
 
 
+def _by_month(rows: pl.DataFrame) -> pl.DataFrame:
+    """In the order of the month, as a text: its statistics then tell which groups of rows to pass over."""
+    return rows.with_columns(pl.col("commissioned_month").cast(pl.String)).sort("commissioned_month")
+
+
 def _table(part: pl.DataFrame) -> pa.Table:
-    return part.sort("commissioned_month").to_arrow(compat_level=pl.CompatLevel.oldest())
+    return _by_month(part).to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -127,7 +127,8 @@ def build(
         partials = intake.partials()
         with duck.connect(draft.work / "merging") as connection:
             merged = Merged(partials, connection, parameters.as_at, progress)
-            bad = quarantine(partials, intake.conflicting_rows(partials, merged.devices_in_conflict))
+            conflicts = intake.conflicting_rows(partials, merged.devices_in_conflict)
+            bad = quarantine(partials, conflicts)
             _refuse_too_many_bad_rows(found, bad, parameters.most_quarantined)
             since = _since(marts, merged, parameters, draft.work)
             if since and since.touches_nobody():
@@ -135,6 +136,7 @@ def build(
             else:
                 _write_counts(draft, engine.judge(draft, merged, parameters, since))
             _write_small_tables(draft, merged, found, bad)
+            draft.write("unrecognised", unrecognised(partials, conflicts))
         for partial in partials:
             for table in OF_DEVICES:
                 for file, rows, sha256 in partial.described(table):
@@ -251,7 +253,6 @@ def _write_counts(draft: Draft, counts: Counts) -> None:
 
 def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine) -> None:
     draft.write("quarantine", bad.frame())
-    draft.write("unrecognised", unrecognised(merged.partials))
     draft.write("parties", merged.parties())
     draft.write("cell_contents", merged.cell_contents())
     draft.write("organisation_certificates", merged.organisation_certificates())

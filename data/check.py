@@ -79,9 +79,10 @@ def _rows(found: Survey, work: Path, told: Checked) -> dict:
     told.problems += [problem.line for problem in found.left_out if problem not in before]
     with duck.connect(work / "merging") as connection:
         merged = Merged(partials, connection, as_at=now)
-        bad = quarantine(partials, intake.conflicting_rows(partials, merged.devices_in_conflict))
+        conflicts = intake.conflicting_rows(partials, merged.devices_in_conflict)
+        bad = quarantine(partials, conflicts)
     return {
         "quarantined": bad.rows,
         "quarantine": bad.frame().drop("samples").to_dicts(),
-        "unrecognised": unrecognised(partials).to_dicts(),
+        "unrecognised": unrecognised(partials, conflicts).to_dicts(),
     }

@@ -111,12 +111,16 @@ def quarantine(partials: list[Partial], conflicts: list[dict]) -> Quarantine:
     return found
 
 
-def unrecognised(partials: list[Partial]) -> pl.DataFrame:
-    """Codes that no list of the domain holds, kept and satisfying nothing: extract, column, value, rows."""
+def unrecognised(partials: list[Partial], conflicts: list[dict]) -> pl.DataFrame:
+    """Codes that no list of the domain holds, kept and satisfying nothing: extract, column, value, rows.
+
+    conflicts: see `quarantine`; what their rows hold is not kept.
+    """
     schema = {"extract": pl.String, "column": pl.String, "value": pl.String, "rows": pl.Int64}
     rows = [(partial.extract, *found) for partial in partials for found in partial.facts["unrecognised"]]
-    found = pl.DataFrame(rows, schema, orient="row")
-    return found.group_by("extract", "column", "value").agg(pl.col("rows").sum()).sort("extract", "column", "value")
+    rows += [("devices", *code, -rows) for of_batch in conflicts for *code, rows in of_batch["unrecognised"]]
+    found = pl.DataFrame(rows, schema, orient="row").group_by("extract", "column", "value").agg(pl.col("rows").sum())
+    return found.filter(pl.col("rows") != 0).sort("extract", "column", "value")
 
 
 def together(buckets: int) -> list[range]:

@@ -168,14 +168,20 @@ class Reader:
         }
 
     def rows_of_conflicting_devices(self, contract: Contract, batch: list[ExtractFile], keys: list[int]) -> dict:
-        """The rows that keep their contract but for being one of several of a Device, as `BadRows.facts`."""
+        """The rows that keep their contract but for being one of several of a Device, as `BadRows.facts`.
+
+        unrecognised: the codes among them that no list of the domain holds; those rows are not kept either.
+        """
         self.connection.register(
             "devices_in_conflict", pl.DataFrame({"device_key": keys}, {"device_key": pl.UInt64}).to_arrow()
         )
         source = among("device_id", [duis_form(key) for key in keys]) if len(keys) <= SPELLED_OUT else "true"
         rows = Rows(contract, batch, self.build_start)
         bad_row = contract.bad_row_sql(rows.physical, "['one_row_a_device']", "keeps_contract")
-        return self._bad_rows(rows, "rows_of_conflicting_devices", source, bad_row=bad_row).facts()
+        bad = self._bad_rows(rows, "rows_of_conflicting_devices", source, bad_row=bad_row)
+        codes = ((*told, rows) for told, rows in sorted(bad.values.items(), key=str) if told[1] is not None)
+        unrecognised = [code for code in codes if not reference.is_recognised(contract.extract, *code[:2])]
+        return {**bad.facts(), "unrecognised": unrecognised}
 
     def _fetch(self, query: str, values: dict | None = None) -> list[tuple]:
         return self.connection.sql(query, params=values).fetchall()
@@ -261,12 +267,12 @@ class Reader:
         for column in rows.contract.columns:
             if column.kind != "code":
                 continue
-            unknown = f"not {among(column.quoted, sorted(reference.known_values(column.name)))}"
+            unknown = f"not {among(column.quoted, sorted(reference.known_values(rows.contract.extract, column.name)))}"
             # A third quicker than to hold each row against the list.
             count = f"select {column.quoted}, count(*)::bigint from rows group by 1 having {unknown} order by 1"
             for value, seen in self._fetch(*rows.query(count)):
                 kept = seen - bad.values[column.name, value]
-                if kept and not reference.is_recognised(column.name, value):
+                if kept and not reference.is_recognised(rows.contract.extract, column.name, value):
                     found.append((column.name, value, kept))
         return found
 

@@ -420,6 +420,28 @@ def test_an_unknown_code_of_a_bad_row_is_not_counted(tmp_path, code):
     assert [(row["value"], row["rows"]) for row in status_of(folders)["unrecognised"]] == [(code, 1)]
 
 
+def test_an_unknown_code_of_devices_of_which_two_things_are_said_is_not_counted(tmp_path):
+    """Their rows are quarantined; those of a Device that stands twice in the very same words are kept."""
+    folders = builds.folders(tmp_path)
+    one, other = (ROW["devices"](number) | {"device_status": "new"} for number in (9, 10))
+    differing = [one, one | {"model": "another"}, one | {"device_id": NO_EUI}]
+    add_file(folders, "devices", "new.parquet", [*differing, other, other])
+    assert pco_build(folders, "--max-quarantined", 1).status == 0
+    counted = [{"extract": "devices", "column": "device_status", "value": "new", "rows": 2}]
+    assert status_of(folders)["unrecognised"] == counted
+    # The conflict is known now, and not looked for again.
+    assert pco_build(folders, "--max-quarantined", 1).status == 0
+    assert status_of(folders)["unrecognised"] == counted
+
+
+def test_a_devices_own_key_is_no_role_of_a_service_request(tmp_path):
+    folders = builds.folders(tmp_path)
+    add_file(folders, "service_responses", "new.parquet", [builds.response(remote_party_role="Device")])
+    assert pco_build(folders).status == 0
+    told = {"extract": "service_responses", "column": "remote_party_role", "value": "Device", "rows": 1}
+    assert status_of(folders)["unrecognised"] == [told]
+
+
 def test_an_unknown_code_beside_a_number_that_is_none_is_not_counted(tmp_path):
     """JSON has no word for it, and a sample that is no JSON tells nothing of the row."""
     folders = builds.folders(tmp_path)

@@ -30,15 +30,17 @@ def required(reference: str, number: str) -> dict[str, tuple[int, ...]]:
 
 
 @cache
-def known_values(column: str) -> frozenset[str]:
-    """The codes that the column is known to hold, those known by a pattern apart."""
+def known_values(extract: str, column: str) -> frozenset[str]:
+    """The codes that the column of an extract is known to hold, those known by a pattern apart."""
     if column == "response_code":
         return frozenset(row["response_code"] for row in table("response_codes"))
-    return frozenset(row["value"] for row in table("vocabulary") if row["column"] == column)
+    of_column = (row for row in table("vocabulary") if row["column"] == column)
+    return frozenset(row["value"] for row in of_column if extract in (row["extracts"].split() or [extract]))
 
 
-def is_recognised(column: str, value: str) -> bool:
+def is_recognised(extract: str, column: str, value: str) -> bool:
     """Whether the domain knows the code; any other is kept, satisfies nothing, and is counted."""
+    known = known_values(extract, column)
     if column == "response_code":
-        return any(re.fullmatch(pattern, value) for pattern in known_values(column))
-    return value in known_values(column)
+        return any(re.fullmatch(pattern, value) for pattern in known)
+    return value in known
