@@ -110,7 +110,8 @@ class Column:
             return f"try_cast({self.quoted} as TIMESTAMPTZ)::TIMESTAMP"
         if self.kind == "date":
             moment = f"try_cast({self.quoted} as TIMESTAMP)"
-            return f"case when {moment}::date::timestamp = {moment} then {moment}::date end"
+            # `infinity` is a date to DuckDB.
+            return f"case when isfinite({moment}) and {moment}::date::timestamp = {moment} then {moment}::date end"
         return there
 
     def _without_loss(self, physical: str) -> str:

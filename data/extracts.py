@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data import sandbox, set_rules
+from data.checksums import WRONG, has_checksums, wrong_pages
 from data.contracts import Contract, contracts
 from data.digests import CHANGED, SUMS, digest_of, identity, opened, problems_of_sums, settled, sums_in
 from data.set_rules import Warned
@@ -65,7 +66,10 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class ExtractFile:
-    """identity: what the system says of the file, by which a later look knows whether it changed."""
+    """identity: what the system says of the file, by which a later look knows whether it changed.
+
+    has_checksums: whether its pages can be verified (`data.checksums`).
+    """
 
     extract: str
     path: Path
@@ -75,6 +79,7 @@ class ExtractFile:
     physical: tuple[tuple[str, str], ...]
     extra: tuple[str, ...] = ()
     identity: tuple[int, ...] = ()
+    has_checksums: bool = False
 
     def plain(self) -> dict:
         """The file as JSON holds it; `from_plain` makes it anew."""
@@ -349,6 +354,7 @@ def _inspect(
         physical=tuple((column, types[column]) for column in contract.names),
         extra=tuple(column for column in names if column not in contract.names),
         identity=before,
+        has_checksums=has_checksums(path, footer),
     )
 
 
@@ -514,9 +520,23 @@ def _what_ails(file: ExtractFile) -> str | None:
 
 
 def digested(folder: str, items: list, progress: Callable[[dict], None]) -> None:
-    """Answers {sha256} of each file, as it is from its first byte read to its last, or {problem}."""
-    for name, before in items:
-        progress(digest_of(Path(folder) / name, tuple(before) if before else None))
+    """Answers {sha256} of each file, as it is from its first byte read to its last, or {problem}.
+
+    items: [name, identity that it must have or None, columns of which the writer's checksums are verified].
+    """
+    for name, before, columns in items:
+        path = Path(folder) / name
+        answer = digest_of(path, tuple(before) if before else None)
+        wrong = _wrong_pages(path, columns) if columns and "sha256" in answer else None
+        progress({"problem": wrong} if wrong else answer)
+
+
+def _wrong_pages(path: Path, columns: list[str]) -> str | None:
+    try:
+        column = wrong_pages(path, columns)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"cannot be read as Parquet ({_first_line(error)})"
+    return f"cannot be read as Parquet ({WRONG}, in {column})" if column else None
 
 
 # -- what is asked of a survey -----------------------------------------------------------------------
@@ -547,10 +567,10 @@ def digests(found: Survey, known: dict[str, tuple] | None = None, *, leave_out_b
     """
     files = found.all_files()
     told = {file.name: known[file.name][1] for file in files if _is_known(file, known or {})}
-    asked = [[file.name, file.identity] for file in files if file.name not in told]
+    asked = [[file.name, file.identity, _verifiable(file)] for file in files if file.name not in told]
     answers = _looked_at_by_children("digested", found.folder, asked, DIGEST_LIMITS)
     problems = []
-    for (name, _), answer in zip(asked, answers, strict=True):
+    for (name, *_), answer in zip(asked, answers, strict=True):
         told[name] = answer.get("sha256")
         if "problem" in answer:
             problems.append(Problem(printable(name), answer["problem"]))
@@ -563,6 +583,11 @@ def digests(found: Survey, known: dict[str, tuple] | None = None, *, leave_out_b
         told = {file.name: told[file.name] for file in found.all_files()}
     found.warnings += set_rules.copies(found.files, told, found.warnings)
     return told
+
+
+def _verifiable(file: ExtractFile) -> list[str]:
+    """The columns of which the pages have checksums."""
+    return list(contracts()[file.extract].names) if file.has_checksums else []
 
 
 def _is_known(file: ExtractFile, known: dict[str, tuple]) -> bool:
@@ -582,7 +607,7 @@ def _held_against_sums(found: Survey, told: dict[str, str]) -> tuple[list[Proble
         return [Problem(SUMS, reason) for reason in fatal], []
     left_out = {problem.name for problem in found.left_out}
     beside = [name for name in listed if name not in told and printable(name) not in left_out]
-    answers = _looked_at_by_children("digested", found.folder, [[name, None] for name in beside], DIGEST_LIMITS)
+    answers = _looked_at_by_children("digested", found.folder, [[name, None, []] for name in beside], DIGEST_LIMITS)
     others = dict(zip(beside, answers, strict=True))
     found.digests_verified = not fatal
     by_file = [Problem(printable(name), reason) for name, reason in problems_of_sums(listed, told, others)]

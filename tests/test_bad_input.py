@@ -330,6 +330,7 @@ WRONG_KINDS = [
     ("dsp_checks", "checked_at", pa.string(), "2021-03-02", "", "checked_at_is_a_timestamp"),
     ("dsp_checks", "passed", pa.string(), "true", "perhaps", "passed_is_a_flag"),
     ("registrations", "effective_from", pa.string(), "2021-03-01", "2021-02-30", "effective_from_is_a_date"),
+    ("registrations", "effective_to", pa.string(), "2021-03-09", "infinity", "effective_to_is_a_date"),
     ("registrations", "effective_to", pa.timestamp("us"), march(9), march(9, 12), "effective_to_is_a_date"),
     ("devices", "manufacturer", pa.int64(), None, 3, "manufacturer_is_a_text"),
     ("devices", "device_type", pa.binary(), b"ESME", b"\xff\xfe", "device_type_is_a_code"),
