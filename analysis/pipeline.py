@@ -29,7 +29,7 @@ from data.merge import OF_DEVICES, Merged, hashes_of, quarantine, unrecognised
 from data.partials import Store, Wanted
 from data.quarantine import Quarantine
 from data.reduction import Progress
-from data.touched import Change, change, evidence_name, part_of
+from data.touched import Change, change, evidence_name
 
 GRACE_DAYS = 7
 MOST_QUARANTINED = 0.01
@@ -135,7 +135,7 @@ def build(
                 _take_judged(draft, merged, since.earlier)
             else:
                 _write_counts(draft, engine.judge(draft, merged, parameters, since))
-            _write_small_tables(draft, merged, found, bad)
+            _write_small_tables(draft, merged, found, bad, since)
             draft.write("unrecognised", unrecognised(partials, conflicts))
         for partial in partials:
             for table in OF_DEVICES:
@@ -208,7 +208,7 @@ def _with_those_before(
     judged: pl.DataFrame, touched: pl.Series, bucket: int, since: Change, counts: Counts
 ) -> pl.DataFrame:
     """The outcomes of a bucket: those judged anew, and those from before of all Devices that are not touched."""
-    before = pl.read_parquet(part_of(since.earlier, bucket), glob=False)
+    before = pl.read_parquet(since.earlier.part("outcomes", bucket), glob=False)
     is_touched = before["device_hash"].is_in(touched.implode())
     counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
     # Twice as fast as merging the two in order, and on all cores.
@@ -251,12 +251,14 @@ def _write_counts(draft: Draft, counts: Counts) -> None:
     draft.write("amendments", amendments(pl.scan_parquet(file, glob=False)))
 
 
-def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine) -> None:
+def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine, since: Change | None) -> None:
     draft.write("quarantine", bad.frame())
     draft.write("parties", merged.parties())
     draft.write("cell_contents", merged.cell_contents())
     draft.write("organisation_certificates", merged.organisation_certificates())
-    if found.files.get("incidents"):
+    if since and found.files.get("incidents") and not since.came_to("incident_rows"):
+        draft.take_from(since.earlier, "incidents")
+    elif found.files.get("incidents"):
         draft.write("incidents", merged.incidents())
 
 

@@ -1,6 +1,5 @@
 """What a build takes in: the partials of files that are as they were, and new ones of all other files."""
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -11,6 +10,7 @@ from queue import SimpleQueue
 from data import sandbox
 from data.contracts import contracts
 from data.extracts import ExtractFile, InputRefused, Survey, digests, unreadable
+from data.merge import InConflict
 from data.partials import Partial, Store, Wanted
 from data.reduction import Progress, Reader, buckets_for
 from data.sandbox import ChildDied, ChildFailed
@@ -19,6 +19,7 @@ ROWS_A_BATCH = 8_000_000
 # While the last rows of a batch are put in order and written, by one thread, the next is read.
 BATCHES_AT_ONCE = 2
 READING = "Reading the extracts"
+NO_BAD_ROWS = {"rows": 0, "by_rule": [], "samples": {}, "unrecognised": []}
 # The DuckDB of each batch is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
 LIMITS = sandbox.Limits(memory_bytes=4 << 30, file_bytes=256 << 30)
 
@@ -99,23 +100,35 @@ class Intake:
                 raise InputRefused([problem.line for problem in bad]) from error
             self.survey.leave_out(bad)
 
-    def conflicting_rows(self, partials: list[Partial], in_conflict: Callable[[], list[int]]) -> list[dict]:
+    def conflicting_rows(self, partials: list[Partial], in_conflict: Callable[[InConflict], InConflict]) -> list[dict]:
         """`BadRows.facts` of the rows of Devices of which the inventory says two things.
 
-        in_conflict: finds those Devices; asked only of an inventory that was not seen before.
+        in_conflict: `Merged.devices_in_conflict`; given what is known of a part of the inventory, asked if that is not
+        all of it.
         """
-        inventory = sorted(partial.key for partial in partials if partial.extract == "devices")
-        name = hashlib.sha256(" ".join(inventory).encode()).hexdigest()
-        known = [partial for partial in self._known if partial.facts.get("conflicts_of") == name]
-        self.conflicts = known[0] if known else self._find_conflicts(name, in_conflict())
-        return self.conflicts.facts["quarantine"]
+        inventory = {partial.key: partial for partial in partials if partial.extract == "devices"}
+        told = [partial for partial in self._known if "in_conflict" in partial.facts]
+        told = [partial for partial in told if partial.facts["in_conflict"].keys() <= inventory.keys()]
+        before = max(told, key=lambda partial: len(partial.facts["in_conflict"]), default=None)
+        known = before.facts["in_conflict"] if before else {}
+        if known.keys() == inventory.keys():
+            self.conflicts = before
+        else:
+            found = in_conflict(known)
+            rows = {key: before.facts["quarantine"][key] for key, keys in known.items() if found[key] == keys}
+            rows |= self._read_conflicts([(inventory[key], keys) for key, keys in found.items() if key not in rows])
+            facts = {"extract": "devices", "in_conflict": found, "tables": {}, "quarantine": rows}
+            self.conflicts = self.store.put(self.store.draft(), facts)
+        return list(self.conflicts.facts["quarantine"].values())
 
-    def _find_conflicts(self, name: str, keys: list[int]) -> Partial:
-        batches = self.survey.batches("devices", ROWS_A_BATCH)
-        job = {"batches": [[file.plain() for file in batch] for batch in batches], "keys": keys, **self._wanted()}
-        found = self._run(read_conflicting_rows, job) if keys else []
-        facts = {"extract": "devices", "conflicts_of": name, "tables": {}, "quarantine": found}
-        return self.store.put(self.store.draft(), facts)
+    def _read_conflicts(self, wanted: list[tuple[Partial, list[int]]]) -> dict[str, dict]:
+        """Of each partial `BadRows.facts` of its rows of the Devices with these keys."""
+        files = {file.name: file.plain() for file in self.survey.files["devices"]}
+        batches = [[files[name] for name in partial.facts["files"]] for partial, _ in wanted]
+        keys = [keys for _, keys in wanted]
+        job = {"batches": batches, "keys": keys, **self._wanted()}
+        found = self._run(read_conflicting_rows, job) if any(keys) else [NO_BAD_ROWS] * len(keys)
+        return {partial.key: rows for (partial, _), rows in zip(wanted, found, strict=True)}
 
     def keep(self, taken: list[Partial]) -> None:
         """Keeps the partials that a build of these files can use again, and no others."""
@@ -187,10 +200,14 @@ def _read_batch(store: Store, reader: Reader, batch: list[ExtractFile], job: dic
 
 
 def read_conflicting_rows(job: dict, progress: Callable[[int, int], None]) -> list[dict]:
-    """The `BadRows.facts` of each batch of the inventory's files: rows of the Devices in `keys`."""
+    """Of each batch of the inventory's files `BadRows.facts` of its rows of the Devices with its `keys`."""
+    batches = [[ExtractFile.from_plain(told) for told in batch] for batch in job["batches"]]
+    contract = contracts()["devices"]
     with closing(Reader(Path(job["work"]), _instant(job["build_start"]))) as reader:
-        batches = [[ExtractFile.from_plain(told) for told in batch] for batch in job["batches"]]
-        return [reader.rows_of_conflicting_devices(contracts()["devices"], batch, job["keys"]) for batch in batches]
+        return [
+            reader.rows_of_conflicting_devices(contract, batch, keys) if keys else NO_BAD_ROWS
+            for batch, keys in zip(batches, job["keys"], strict=True)
+        ]
 
 
 def _disjoint(partials: list[Partial]) -> list[Partial]:

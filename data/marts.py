@@ -120,6 +120,10 @@ class Snapshot:
         """The Parquet files of a table, each verified, in order; none when the snapshot has no such table."""
         return [self._found(file) for file in self._tables.get(table, [])]
 
+    def part(self, table: str, number: int) -> Path:
+        """One file of a table of several, verified; the others are not looked at."""
+        return self._found(self.files_by_name[_part_name(table, number)])
+
     def evidence_files(self, name: str) -> list[Path]:
         """The files of one reduction (`attempts`, `cell_reads` ...), each verified."""
         return self.files(f"{EVIDENCE}/{name}")
@@ -164,6 +168,10 @@ class Snapshot:
         except ValueError as error:
             raise SnapshotDamaged(self.folder, f"{file['name']} {error}") from error
         return path
+
+
+def _part_name(table: str, number: int) -> str:
+    return f"{table}-{number:05d}.parquet"
 
 
 def _is_evidence(file: dict) -> bool:
@@ -410,7 +418,7 @@ class Draft:
 
     def part(self, table: str, part: int = 0) -> Path:
         """Where a table, or a part of a large one, is to be written."""
-        return self.work / "tables" / f"{table}-{part:05d}.parquet"
+        return self.work / "tables" / _part_name(table, part)
 
     def take(self, table: str, file: Path, name: str, rows: int, sha256: str) -> None:
         """Takes a file that does not change into the snapshot as part of a table, by a second name for its bytes."""

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial as partial_of
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,8 @@ BUCKETS_TOGETHER = 4
 WEIGHED = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
 # What a snapshot keeps of each Device: those, and the messages, which there may be none of.
 OF_DEVICES = (*WEIGHED, "messages")
+# Key of a partial of the inventory -> keys of Devices, in order.
+InConflict = dict[str, list[int]]
 
 
 class Merged:
@@ -73,13 +76,37 @@ class Merged:
         """
         return one_row_a_device(self.rows("inventory_rows", buckets, where=where))
 
-    def devices_in_conflict(self) -> list[int]:
-        """The keys of the Devices of which the inventory says two things."""
-        with ThreadPoolExecutor() as pool:
-            return pl.concat(pool.map(self._in_conflict, together(self.buckets))).to_list()
+    def devices_in_conflict(self, known: InConflict) -> InConflict:
+        """Of each partial of the inventory the keys of its Devices of which the inventory says two things.
 
-    def _in_conflict(self, buckets: range) -> pl.Series:
-        return _keys_in_conflict(self.rows("inventory_rows", buckets, "device_key", "content"))
+        known: the same of some of the partials alone. What those say of Devices that no other speaks of is not read.
+        """
+        inventory = [partial for partial in self.partials if partial.extract == "devices"]
+        with ThreadPoolExecutor() as pool:
+            find = partial_of(self._in_conflict, inventory, known)
+            found = pl.concat(pool.map(find, together(self.buckets)))
+        keys = {number: rows["device_key"] for (number,), rows in found.partition_by("partial", as_dict=True).items()}
+        return {
+            partial.key: sorted({*known.get(partial.key, ()), *keys.get(number, ())})
+            for number, partial in enumerate(inventory)
+        }
+
+    def _in_conflict(self, inventory: list[Partial], known: InConflict, buckets: range) -> pl.DataFrame:
+        """partial (its place in `inventory`) and device_key of what is in conflict, and not known to be."""
+        hashes = hashes_of(buckets, self.buckets)
+
+        def said_by(number: int, where: pl.Expr | None = None) -> pl.DataFrame:
+            files = inventory[number].files("inventory_rows")
+            rows = rows_between(files, *hashes, "device_hash", "device_key", "content", where=where)
+            return rows.with_columns(partial=pl.lit(number, pl.UInt32))
+
+        said = [said_by(number) for number, partial in enumerate(inventory) if partial.key not in known]
+        if known:
+            also_of_these = pl.col("device_hash").is_in(pl.concat(said)["device_hash"].unique().implode())
+            said += [said_by(n, also_of_these) for n, partial in enumerate(inventory) if partial.key in known]
+        rows = pl.concat(said)
+        in_conflict = pl.col("device_key").is_in(_keys_in_conflict(rows).implode())
+        return rows.filter(in_conflict).select("partial", "device_key").unique()
 
     def parties(self) -> pl.DataFrame:
         """One row per EUI-64 of a party in a role."""

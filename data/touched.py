@@ -50,6 +50,12 @@ class Change:
     def touches_nobody(self) -> bool:
         return all(self.touched(buckets).is_empty() for buckets in together(self.merged.buckets))
 
+    def came_to(self, name: str) -> bool:
+        """Whether a table may have other rows: a file of it came, or a file of any table went."""
+        keys = set(self.earlier.manifest["partials"])
+        now = {partial.key: partial for partial in self.merged.partials}
+        return not keys <= now.keys() or any(now[key].files(name) for key in now.keys() - keys)
+
     def _find(self, buckets: range) -> pl.Series:
         hashes = hashes_of(buckets, self.merged.buckets)
         found = [self._rows_changed(name, *hashes) for name in WEIGHED]
@@ -103,13 +109,8 @@ class Change:
         return reads.join(self.contents, on=["cell_no", "content"], how="semi")["device_hash"]
 
     def _outcomes(self, bucket: int, condition: pl.Expr) -> pl.Series:
-        [file] = part_of(self.earlier, bucket)
+        file = self.earlier.part("outcomes", bucket)
         return pl.scan_parquet(file, glob=False).filter(condition).select("device_hash").collect().to_series()
-
-
-def part_of(snapshot: Snapshot, bucket: int) -> list[Path]:
-    """The file of the outcomes of a bucket."""
-    return [file for file in snapshot.files("outcomes") if file.name == f"outcomes-{bucket:05d}.parquet"]
 
 
 def change(earlier: Snapshot, merged: Merged, work: Path) -> Change:

@@ -26,6 +26,7 @@ from analysis.pipeline import Parameters, build
 from data import digests, evidence, extracts, intake, partials, reduction
 from data.extracts import InputRefused
 from data.marts import current
+from data.merge import Merged
 from data.reduction import Reader
 
 FILES = 3
@@ -266,6 +267,79 @@ def test_where_nothing_came_nothing_is_counted_and_all_tables_are_as_they_were(t
     assert {file["name"]: file["sha256"] for file in first.manifest["files"]} == {
         file["name"]: file["sha256"] for file in second.manifest["files"]
     }
+
+
+def test_what_two_files_say_of_a_device_is_looked_for_only_where_something_came(tmp_path):
+    """Each file of the inventory is a partial of its own."""
+    found = folders(tmp_path, secure_devices(range(1, 9)))
+    usual = {row["device_id"]: row for row in secure_devices(range(1, 9))["devices"]}
+    [first] = (found.extracts / "devices").rglob("*.parquet")
+    name = f"devices/{first.relative_to(found.extracts / 'devices')}"
+    look = Reader.rows_of_conflicting_devices
+
+    def after(file=None, **said):
+        """The quarantined rows by file, and the files of which rows were looked for, once `said` came in a file."""
+        looked = []
+
+        def looking(self, contract, batch, keys):
+            looked.extend(file.name for file in batch)
+            return look(self, contract, batch, keys)
+
+        if file:
+            rows = [usual[builds.eui(int(number[1:]))] | {"model": model} for number, model in said.items()]
+            estates.write_rows("devices", rows, found.extracts / "devices" / f"{file}.parquet")
+        with builds.in_this_process(), patch.object(Reader, "rows_of_conflicting_devices", looking):
+            snapshot = build(*found, Parameters(None, 7, ANY_SHARE))
+        rows = snapshot.frame("quarantine").filter(pl.col("rule") == "one_row_a_device")
+        return dict(rows.select("file", "rows").iter_rows()), sorted(looked)
+
+    with patch.object(intake, "ROWS_A_BATCH", 1), patch.object(digests, "SETTLED_NANOSECONDS", 0):
+        assert after() == ({}, [])
+        assert after("b", d1="other") == ({name: 1, "devices/b.parquet": 1}, ["devices/b.parquet", name])
+        # A Device more: of the first file two rows now; the second one says what it said, and is not read again.
+        every = {name: 2, "devices/b.parquet": 1, "devices/c.parquet": 1}
+        assert after("c", d2="other") == (every, ["devices/c.parquet", name])
+        # One that is in conflict already.
+        every["devices/d.parquet"] = 1
+        assert after("d", d1="third") == (every, ["devices/d.parquet"])
+        assert after("e", d3=usual[builds.eui(3)]["model"]) == (every, [])
+        assert after() == (every, [])
+        (found.extracts / "devices" / "b.parquet").unlink()
+        del every["devices/b.parquet"]
+        assert after()[0] == every
+        (found.extracts / "devices" / "d.parquet").unlink()
+        assert after()[0] == {name: 1, "devices/c.parquet": 1}
+
+
+def test_incidents_are_written_anew_only_when_some_came_or_went(tmp_path):
+    found = folders(tmp_path)
+    raised = [
+        {
+            "incident_id": f"INC{n}",
+            "device_id": builds.eui(1),
+            "raised_at": march(n),
+            "closed_at": None,
+            "resolution": None,
+        }
+        for n in (1, 2)
+    ]
+
+    def numbers_after(*, came=(), went=()):
+        for n in came:
+            estates.write_rows("incidents", [raised[n]], found.extracts / "incidents" / f"{n}.parquet")
+        for n in went:
+            (found.extracts / "incidents" / f"{n}.parquet").unlink()
+        with patch.object(Merged, "incidents", autospec=True, side_effect=Merged.incidents) as written:
+            snapshot = build(*found)
+        return written.call_count, sorted(snapshot.frame("incidents")["incident_id"])
+
+    assert numbers_after(came=[0]) == (1, ["INC1"])
+    assert numbers_after() == (0, ["INC1"])
+    late = response(3, srv="6.15.1", execution_status="failure", responded_at=march(2, 2), remote_party_role="Supplier")
+    estates.write_rows("service_responses", [late], found.extracts / "service_responses" / "late.parquet")
+    assert numbers_after() == (0, ["INC1"])
+    assert numbers_after(came=[1]) == (1, ["INC1", "INC2"])
+    assert numbers_after(went=[0]) == (1, ["INC2"])
 
 
 def test_other_reading_reads_all_and_other_rules_judge_all(tmp_path):
