@@ -527,16 +527,8 @@ def digested(folder: str, items: list, progress: Callable[[dict], None]) -> None
     for name, before, columns in items:
         path = Path(folder) / name
         answer = digest_of(path, tuple(before) if before else None)
-        wrong = _wrong_pages(path, columns) if columns and "sha256" in answer else None
-        progress({"problem": wrong} if wrong else answer)
-
-
-def _wrong_pages(path: Path, columns: list[str]) -> str | None:
-    try:
-        column = wrong_pages(path, columns)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        return f"cannot be read as Parquet ({_first_line(error)})"
-    return f"cannot be read as Parquet ({WRONG}, in {column})" if column else None
+        wrong = wrong_pages(path, columns) if columns and "sha256" in answer else None
+        progress({"problem": f"cannot be read as Parquet ({WRONG}, in {wrong})"} if wrong else answer)
 
 
 # -- what is asked of a survey -----------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """What a build takes in: the partials of files that are as they were, and new ones of all other files."""
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -107,7 +110,7 @@ class Intake:
         all of it.
         """
         inventory = {partial.key: partial for partial in partials if partial.extract == "devices"}
-        told = [partial for partial in self._known if "in_conflict" in partial.facts]
+        told = [partial for partial in self._known if partial.facts.get("found_by") == finding()]
         told = [partial for partial in told if partial.facts["in_conflict"].keys() <= inventory.keys()]
         before = max(told, key=lambda partial: len(partial.facts["in_conflict"]), default=None)
         known = before.facts["in_conflict"] if before else {}
@@ -117,14 +120,15 @@ class Intake:
             found = in_conflict(known)
             rows = {key: before.facts["quarantine"][key] for key, keys in known.items() if found[key] == keys}
             rows |= self._read_conflicts([(inventory[key], keys) for key, keys in found.items() if key not in rows])
-            facts = {"extract": "devices", "in_conflict": found, "tables": {}, "quarantine": rows}
+            told = {"extract": "devices", "tables": {}, "found_by": finding()}
+            facts = {**told, "in_conflict": found, "quarantine": rows}
             self.conflicts = self.store.put(self.store.draft(), facts)
         return list(self.conflicts.facts["quarantine"].values())
 
     def _read_conflicts(self, wanted: list[tuple[Partial, list[int]]]) -> dict[str, dict]:
         """Of each partial `BadRows.facts` of its rows of the Devices with these keys."""
-        files = {file.name: file.plain() for file in self.survey.files["devices"]}
-        batches = [[files[name] for name in partial.facts["files"]] for partial, _ in wanted]
+        by_name = {file.name: file.plain() for file in self.survey.files["devices"]}
+        batches = [[by_name[name] for name in partial.facts["files"]] for partial, _ in wanted]
         keys = [keys for _, keys in wanted]
         job = {"batches": batches, "keys": keys, **self._wanted()}
         found = self._run(read_conflicting_rows, job) if any(keys) else [NO_BAD_ROWS] * len(keys)
@@ -151,6 +155,13 @@ class Intake:
             self.progress(READING, done, total)
 
         return sandbox.run(function, job, limits=LIMITS, progress=progress, raises=(InputRefused,))
+
+
+@cache
+def finding() -> str:
+    """A digest of all that decides which Devices are in conflict, beside what decides what files reduce to."""
+    sources = [(files("data") / name).read_bytes() for name in ("intake.py", "merge.py")]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 
 def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:

@@ -15,6 +15,7 @@ from data.reduction import Progress, buckets_for, may_hold
 
 HASHES = 1 << 64
 BUCKETS_TOGETHER = 4
+SEARCHED_AT_ONCE = 2
 # What verdicts are weighed from: the tables that say of which Device a row is.
 WEIGHED = ("inventory_rows", "attempts", "dsp_checks", "cell_reads", "spells", "device_certificates")
 # What a snapshot keeps of each Device: those, and the messages, which there may be none of.
@@ -82,7 +83,7 @@ class Merged:
         known: the same of some of the partials alone. What those say of Devices that no other speaks of is not read.
         """
         inventory = [partial for partial in self.partials if partial.extract == "devices"]
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(max_workers=SEARCHED_AT_ONCE) as pool:
             find = partial_of(self._in_conflict, inventory, known)
             found = pl.concat(pool.map(find, together(self.buckets)))
         keys = {number: rows["device_key"] for (number,), rows in found.partition_by("partial", as_dict=True).items()}

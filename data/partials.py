@@ -2,7 +2,7 @@
 
     MARTS/partials/<key>/            Parquet files, and last of all partial.json, which says what they are
     MARTS/partials/<key>/partial.json
-    MARTS/partials/digests.json      files of the last build by their identity, so that none is digested twice
+    MARTS/partials/verified.json     files of the last build by their identity, so that none is verified twice
 
 A partial is read once and never changes. It is taken again as long as its files are as they were, the contracts and
 the reading of them are, and the build asks for nothing that it left out.
@@ -26,7 +26,8 @@ from tempfile import mkdtemp
 import pyarrow.parquet as pq
 
 FACTS = "partial.json"
-DIGESTS = "digests.json"
+# Another name than before checksums were verified: of what lies under that one it is not known.
+DIGESTS = "verified.json"
 # Only what these hold decides what a file reduces to: a change of any of them reads every file anew.
 READING = ("contracts.py", "contracts.toml", "duck.py", "quarantine.py", "reduction.py")
 READING_FOLDERS = {"sql": ".sql", "reference": ".csv"}

@@ -115,7 +115,7 @@ class SparkIntake(Intake):
             self.progress(READING, done, total)
 
         name = f"{function.__module__}:{function.__qualname__}"
-        jobs = [{"function": name, "job": _of_batch(job, batch)} for batch in job["batches"]]
+        jobs = [{"function": name, "job": _of_batch(job, number)} for number in range(len(job["batches"]))]
         answers = self.cluster.each(f"{__name__}:in_a_child", jobs, self.work, progress)
         found = [answer for answers_of_batch in answers for answer in answers_of_batch]
         if function is read_batches:
@@ -130,11 +130,12 @@ class SparkIntake(Intake):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _of_batch(job: dict, batch: list[dict]) -> dict:
-    """The job of one batch: a whole job tells of every file."""
-    names = [file["name"] for file in batch]
+def _of_batch(job: dict, number: int) -> dict:
+    """The job of one batch: a whole job tells of every file, and of what is asked of each batch."""
+    names = [file["name"] for file in job["batches"][number]]
     told = {key: {name: job[key][name] for name in names} for key in ("digests", "identities") if key in job}
-    return {**job, **told, "batches": [batch]}
+    asked = {key: [job[key][number]] for key in ("batches", "keys") if key in job}
+    return {**job, **told, **asked}
 
 
 # -- on an executor ----------------------------------------------------------------------------------

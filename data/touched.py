@@ -43,9 +43,14 @@ class Change:
 
     def touched(self, buckets: range) -> pl.Series:
         """The hashes of the Devices of buckets that follow one another that are to be judged anew."""
-        if buckets not in self._touched:
-            self._touched[buckets] = self._find(buckets)
-        return self._touched[buckets]
+        # A copy: other threads add to it.
+        for searched, found in list(self._touched.items()):
+            if searched.start <= buckets.start and buckets.stop <= searched.stop:
+                return found if searched == buckets else found.filter(found.is_between(*self._hashes_of(buckets)))
+        return self._touched.setdefault(buckets, self._find(buckets))
+
+    def _hashes_of(self, buckets: range) -> tuple[int, int]:
+        return hashes_of(buckets, self.merged.buckets)
 
     def touches_nobody(self) -> bool:
         return all(self.touched(buckets).is_empty() for buckets in together(self.merged.buckets))
@@ -57,8 +62,7 @@ class Change:
         return not keys <= now.keys() or any(now[key].files(name) for key in now.keys() - keys)
 
     def _find(self, buckets: range) -> pl.Series:
-        hashes = hashes_of(buckets, self.merged.buckets)
-        found = [self._rows_changed(name, *hashes) for name in WEIGHED]
+        found = [self._rows_changed(name, buckets) for name in WEIGHED]
         if self.merged.as_at > self.since:
             found += [self._spells_begun_or_ended(buckets), self._not_due_then(buckets)]
         if self.contents.height:
@@ -67,14 +71,18 @@ class Change:
             found += [self._of_parties(bucket) for bucket in buckets]
         return pl.concat(found).unique()
 
-    def _rows_changed(self, name: str, first: int, last: int) -> pl.Series:
+    def _rows_changed(self, name: str, buckets: range) -> pl.Series:
         """The Devices of rows that only one of the two has."""
         added, removed = self._files_changed(name)
-        if not (added and removed):
-            changed = added or removed
-            found = rows_between(changed, first, last, "device_hash")["device_hash"] if changed else _hashes()
-            return found.drop_nulls().unique()
-        came, went = (rows_between(files, first, last) for files in (added, removed))
+        if added and removed:
+            # Whole rows of both: of one bucket at a time.
+            return pl.concat(self._one_sided_rows(added, removed, range(bucket, bucket + 1)) for bucket in buckets)
+        changed = added or removed
+        found = rows_between(changed, *self._hashes_of(buckets), "device_hash")["device_hash"] if changed else _hashes()
+        return found.drop_nulls().unique()
+
+    def _one_sided_rows(self, added: list[Path], removed: list[Path], bucket: range) -> pl.Series:
+        came, went = (rows_between(files, *self._hashes_of(bucket)) for files in (added, removed))
         return pl.concat(_one_sided(came, went.select(came.columns)))["device_hash"].drop_nulls().unique()
 
     def _files_changed(self, name: str) -> tuple[list[Path], list[Path]]:

@@ -245,7 +245,7 @@ def test_a_file_that_has_settled_since_is_digested_once_more_and_then_known(tmp_
             build(*found)
         asked.append((digest.call_count, files))
     assert asked == [(7, []), (0, []), (0, [])]
-    kept = found.marts / "partials" / "digests.json"
+    kept = found.marts / "partials" / "verified.json"
     kept.write_text("[1")
     with watched() as (files, _), patch.object(extracts, "digest_of", wraps=extracts.digest_of) as digest:
         build(*found)

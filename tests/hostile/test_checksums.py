@@ -1,11 +1,16 @@
 """A flipped bit is found where the writer left checksums, and changes no verdict."""
 
+from unittest.mock import patch
+
 import builds
 import pyarrow.parquet as pq
 import pytest
 from builds import pco, pco_build
 
+from analysis.pipeline import build
+from data import digests, extracts, partials
 from data.checksums import WRONG
+from data.extracts import InputRefused
 from data.marts import current
 
 EXTRACT, COLUMN = "dsp_checks", "passed"
@@ -37,8 +42,19 @@ WITH_CHECKSUMS = {
     "page": ({"compression": "none", "write_page_checksum": True}, 1),
     "page of the newer kind": ({"compression": "none", "write_page_checksum": True, "data_page_version": "2.0"}, 1),
     "compressed page": ({"compression": "zstd", "write_page_checksum": True}, 1),
+    # Beside texts that pyarrow cannot read as codes.
+    "page beside other encodings": (
+        {
+            "compression": "none",
+            "write_page_checksum": True,
+            "use_dictionary": False,
+            "column_encoding": {"device_id": "DELTA_BYTE_ARRAY", "dsp_check": "DELTA_LENGTH_BYTE_ARRAY"},
+        },
+        1,
+    ),
     # The last eight bytes are gzip's own checksum and length.
     "gzip": ({"compression": "gzip"}, 8),
+    "gzip of one column": ({"compression": {"device_id": "snappy", COLUMN: "gzip"}}, 8),
 }
 
 
@@ -56,6 +72,21 @@ def test_a_flipped_bit_refuses_the_file_and_names_it(how, folders):
     checked = pco("check", "--extracts", folders.extracts)
     assert checked.status == 3
     assert line in checked.err + checked.out
+
+
+def test_what_another_version_digested_is_verified(folders):
+    """It remembers files by their digests alone."""
+    file = written_anew(folders, compression="none", write_page_checksum=True)
+    flip(file, 1)
+    before = (
+        patch.multiple(extracts, has_checksums=lambda *of: False),
+        patch.object(partials, "DIGESTS", "digests.json"),
+    )
+    with builds.in_this_process(), patch.object(digests, "SETTLED_NANOSECONDS", 0):
+        with before[0], before[1]:
+            build(folders.extracts, folders.marts)
+        with patch.object(partials, "reading", lambda: "other"), pytest.raises(InputRefused, match=WRONG):
+            build(folders.extracts, folders.marts)
 
 
 def test_without_checksums_nothing_is_claimed(folders):

@@ -115,6 +115,21 @@ def test_random_estates_are_judged_as_by_the_embedded_engine(cluster, tmp_path, 
     assert outcomes_of(snapshot) == by_device(oracle.outcomes(clean, as_at, grace_days))
 
 
+def test_what_several_files_say_of_a_device_is_found_by_spark_too(cluster, tmp_path):
+    """Each file is a batch of its own, and other Devices are in conflict in each."""
+    found = folders(tmp_path, secure_devices(range(1, 7)))
+    usual = secure_devices(range(1, 7))["devices"]
+    for number, places in (("b", (0, 1)), ("c", (1, 2))):
+        rows = [usual[place] | {"model": f"model {number}"} for place in places]
+        estates.write_rows("devices", rows, found.extracts / "devices" / f"{number}.parquet")
+    parameters = Parameters(None, 7, ANY_SHARE)
+    with small(rows_a_batch=1):
+        snapshot = build(*found, parameters, engine=on_spark.engine_on(cluster))
+        expected = build(found.extracts, tmp_path / "duckdb", parameters)
+    assert_same(snapshot, expected)
+    assert snapshot.frame("quarantine")["rows"].sort().to_list() == [2, 2, 3]
+
+
 def test_a_build_outlives_executors_that_are_killed(cluster, tmp_path):
     generate(tmp_path / "extracts", 800, seed=5, months=3)
     killed = {}
