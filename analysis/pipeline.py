@@ -208,7 +208,8 @@ def _with_those_before(
     judged: pl.DataFrame, touched: pl.Series, bucket: int, since: Change, counts: Counts
 ) -> pl.DataFrame:
     """The outcomes of a bucket: those judged anew, and those from before of all Devices that are not touched."""
-    before = pl.read_parquet(since.earlier.part("outcomes", bucket), glob=False)
+    # By one thread: other buckets are gathered meanwhile.
+    before = pl.read_parquet(since.earlier.part("outcomes", bucket), glob=False, parallel="none")
     is_touched = before["device_hash"].is_in(touched.implode())
     counts.add(before.filter(is_touched).with_columns(commissioned_month=MONTH), -1)
     # Twice as fast as merging the two in order, and on all cores.

@@ -31,10 +31,11 @@ from data.quarantine import BadRows
 
 # The most values that a query spells out.
 SPELLED_OUT = 1_000
-# Few rows at a time stay within memory that is used over and over, but a group of rows of one bucket should not be
-# smaller than this. A bad row takes about a kilobyte until counted.
+# Few rows at a time stay within memory that is used over and over, but the groups of rows of one bucket should not be
+# small: half of the time to read them is for each group, whatever it holds. A bad row takes about a kilobyte until
+# counted.
 LEAST_ROWS_A_CHUNK, MOST_ROWS_A_CHUNK = 250_000, 2_000_000
-LEAST_ROWS_A_GROUP = 8_192
+LEAST_ROWS_A_GROUP, USUAL_ROWS_A_GROUP = 8_192, 12_288
 # Devices are taken a bucket at a time: a range of hashes, of which there are 2^n.
 DEVICES_A_BUCKET = 180_000
 MOST_BUCKETS = 1 << 16
@@ -132,7 +133,7 @@ class Reader:
         self.build_start = build_start
         self._cut = as_at or FOREVER
         self._buckets = buckets
-        self._chunk = min(max(LEAST_ROWS_A_CHUNK, LEAST_ROWS_A_GROUP * buckets), MOST_ROWS_A_CHUNK)
+        self._chunk = min(max(LEAST_ROWS_A_CHUNK, USUAL_ROWS_A_GROUP * buckets), MOST_ROWS_A_CHUNK)
         self._group = max(LEAST_ROWS_A_GROUP, self._chunk // buckets)
         work.mkdir(parents=True, exist_ok=True)
         self.connection = duck.connect(work)
