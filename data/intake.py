@@ -15,12 +15,14 @@ from data.contracts import contracts
 from data.extracts import ExtractFile, InputRefused, Survey, digests, unreadable
 from data.merge import InConflict
 from data.partials import Partial, Store, Wanted
-from data.reduction import Progress, Reader, buckets_for
+from data.reduction import Progress, Reader, buckets_for, rows_a_chunk
 from data.sandbox import ChildDied, ChildFailed
 
 ROWS_A_BATCH = 8_000_000
-# While the last rows of a batch are put in order and written, by one thread, the next is read.
+# While the last rows of a batch are put in order and written, by one thread, the next is read; of the largest estates,
+# of which more rows are put in order together, one batch alone, or a build would take a gigabyte more.
 BATCHES_AT_ONCE = 2
+MOST_ROWS_AT_ONCE = 3_200_000
 READING = "Reading the extracts"
 NO_BAD_ROWS = {"rows": 0, "by_rule": [], "samples": {}, "unrecognised": []}
 # The DuckDB of each batch is given 1 GB and takes half as much again; polars holds a part of the rows beside it.
@@ -171,6 +173,7 @@ def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:
     total, done, keys = sum(file.rows for batch in batches for file in batch), 0, []
     asked = _instant(job["build_start"]), as_at, job["buckets"], job["believes_statistics"]
     free: SimpleQueue[Reader] = SimpleQueue()
+    at_once = batches_at_once(job["buckets"])
 
     def read(batch: list[ExtractFile]) -> str:
         reader = free.get()
@@ -180,9 +183,9 @@ def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:
             free.put(reader)
 
     with ExitStack() as stack:
-        for number in range(min(BATCHES_AT_ONCE, len(batches))):
+        for number in range(min(at_once, len(batches))):
             free.put(stack.enter_context(closing(Reader(Path(job["work"]) / f"reader-{number}", *asked))))
-        pool = stack.enter_context(ThreadPoolExecutor(BATCHES_AT_ONCE))
+        pool = stack.enter_context(ThreadPoolExecutor(at_once))
         # Before the pool is waited for: once one batch cannot be read, the others need not be.
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         progress(done, total)
@@ -191,6 +194,10 @@ def read_batches(job: dict, progress: Callable[[int, int], None]) -> list[str]:
             done += sum(file.rows for file in batch)
             progress(done, total)
     return keys
+
+
+def batches_at_once(buckets: int) -> int:
+    return max(1, min(BATCHES_AT_ONCE, MOST_ROWS_AT_ONCE // rows_a_chunk(buckets)))
 
 
 def _read_batch(store: Store, reader: Reader, batch: list[ExtractFile], job: dict, as_at: datetime | None) -> Partial:

@@ -133,7 +133,7 @@ class Reader:
         self.build_start = build_start
         self._cut = as_at or FOREVER
         self._buckets = buckets
-        self._chunk = min(max(LEAST_ROWS_A_CHUNK, USUAL_ROWS_A_GROUP * buckets), MOST_ROWS_A_CHUNK)
+        self._chunk = rows_a_chunk(buckets)
         self._group = max(LEAST_ROWS_A_GROUP, self._chunk // buckets)
         work.mkdir(parents=True, exist_ok=True)
         self.connection = duck.connect(work)
@@ -356,6 +356,11 @@ def groups_of_rows(ends: list[int], rows_a_group: int) -> Iterator[tuple[int, in
         borders = [first + (end - first) * piece // pieces for piece in range(pieces + 1)]
         yield from ((one, other) for one, other in pairwise(borders) if one < other)
         first = end
+
+
+def rows_a_chunk(buckets: int) -> int:
+    """How many rows are put in order together, for so many buckets."""
+    return min(max(LEAST_ROWS_A_CHUNK, USUAL_ROWS_A_GROUP * buckets), MOST_ROWS_A_CHUNK)
 
 
 def buckets_for(devices: int) -> int:

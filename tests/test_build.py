@@ -503,3 +503,11 @@ def test_a_second_copy_of_a_row_is_no_second_try():
     # Two copies of the row that secure_devices has already are one try with it, the earlier one another.
     tries = devices.select("issue_digital_signature_tries", "issue_key_agreement_tries", "communicating_tries")
     assert tries.rows() == [(2, 1, 1)]
+
+
+def test_fewer_batches_are_read_at_once_where_more_rows_are_put_in_order_together():
+    """Memory follows the rows that are in hand."""
+    at_once = {buckets: intake.batches_at_once(buckets) for buckets in (1, 8, 64, 128, 256, 65_536)}
+    assert at_once == {1: 2, 8: 2, 64: 2, 128: 2, 256: 1, 65_536: 1}
+    in_hand = [batches * reduction.rows_a_chunk(buckets) for buckets, batches in at_once.items()]
+    assert max(in_hand) <= intake.MOST_ROWS_AT_ONCE
