@@ -135,8 +135,9 @@ def build(
                 _take_judged(draft, merged, since.earlier)
             else:
                 _write_counts(draft, engine.judge(draft, merged, parameters, since))
-            _write_small_tables(draft, merged, found, bad, since)
+            draft.write("quarantine", bad.frame())
             draft.write("unrecognised", unrecognised(partials, conflicts))
+            _write_small_tables(draft, merged, found, since)
         for partial in partials:
             for table in OF_DEVICES:
                 for file, rows, sha256 in partial.described(table):
@@ -252,8 +253,7 @@ def _write_counts(draft: Draft, counts: Counts) -> None:
     draft.write("amendments", amendments(pl.scan_parquet(file, glob=False)))
 
 
-def _write_small_tables(draft: Draft, merged: Merged, found: Survey, bad: Quarantine, since: Change | None) -> None:
-    draft.write("quarantine", bad.frame())
+def _write_small_tables(draft: Draft, merged: Merged, found: Survey, since: Change | None) -> None:
     draft.write("parties", merged.parties())
     draft.write("cell_contents", merged.cell_contents())
     draft.write("organisation_certificates", merged.organisation_certificates())

@@ -122,8 +122,8 @@ class Intake:
             found = in_conflict(known)
             rows = {key: before.facts["quarantine"][key] for key, keys in known.items() if found[key] == keys}
             rows |= self._read_conflicts([(inventory[key], keys) for key, keys in found.items() if key not in rows])
-            told = {"extract": "devices", "tables": {}, "found_by": finding()}
-            facts = {**told, "in_conflict": found, "quarantine": rows}
+            of_inventory = {"extract": "devices", "tables": {}, "found_by": finding()}
+            facts = {**of_inventory, "in_conflict": found, "quarantine": rows}
             self.conflicts = self.store.put(self.store.draft(), facts)
         return list(self.conflicts.facts["quarantine"].values())
 
