@@ -114,12 +114,16 @@ def build(
     parameters: Parameters | None = None,
     progress: Progress = lambda stage, done, total: None,
     engine: "Engine | None" = None,
+    before_use: Callable[[Path], None] = lambda snapshot: None,
 ) -> Snapshot:
-    """Builds and publishes a snapshot; raises `InputRefused`, leaving the snapshot in use as it was."""
+    """Builds and publishes a snapshot; raises `InputRefused`, leaving the snapshot in use as it was.
+
+    before_use: is told the folder of the whole snapshot; if it raises, that is not published.
+    """
     parameters, engine = parameters or Parameters(), engine or Engine()
     build_start = datetime.now(UTC).replace(tzinfo=None)
     found = surveyed(extracts, leave_out_bad=parameters.quarantine_files, most_missing=parameters.most_missing)
-    with Draft(marts) as draft:
+    with Draft(marts, before_use) as draft:
         wanted = Wanted(build_start, parameters.as_at)
         reading = draft.work / "reading"
         store = Store(draft.marts / "partials", reading)

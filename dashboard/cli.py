@@ -3,15 +3,13 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from analysis import on_spark, pipeline, tables
@@ -26,7 +24,8 @@ from dashboard import (
     missing_data,
 )
 from dashboard.cli_business_case import business_case
-from dashboard.cli_paths import nameable
+from dashboard.cli_paths import Marts, MartsToChange, nameable
+from dashboard.cli_progress import PlainLines, out, progress_bar, say
 from dashboard.server_settings import LOOPBACK, Settings
 from data import places
 from data.export import CannotExport
@@ -49,9 +48,6 @@ app = typer.Typer(
     help="Reported versus actual Post Commissioning failures of SMETS2+ Devices. Start with [bold]pco demo[/bold].",
 )
 app.command("business-case")(business_case)
-# What is printed comes from the extracts: `[x]` and `:x:` in it are no markup.
-out = Console(markup=False, emoji=False, highlight=False)
-
 Extracts = Annotated[
     Path,
     typer.Option(
@@ -59,7 +55,6 @@ Extracts = Annotated[
         help="Folder with one sub-folder an extract (see data/contracts.toml), or s3://bucket/prefix of a store.",
     ),
 ]
-Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 Devices = Annotated[int, typer.Option(min=1, help="How many Devices the estate has, about.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 Months = Annotated[int, typer.Option(min=1, max=44, help="Months of history from January 2018.")]
@@ -113,7 +108,7 @@ def generate(
 @app.command()
 def build(
     extracts: Extracts,
-    marts: Marts,
+    marts: MartsToChange,
     as_at: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Count only what was known at this UTC time (ISO 8601)."),
@@ -149,18 +144,20 @@ def build(
     parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined, quarantine_files, max_missing)
     if (engine == "spark") != (master is not None):
         raise typer.BadParameter("--engine spark and --master URL go together", param_hint="--master")
-    marts = places.place(str(marts))
+    published = places.marts_at(str(marts))
     with on_spark.engine(master) if master else nullcontext() as chosen, progress_bar() as show:
-        extracts = places.extracts_at(str(extracts), marts, show)
-        snapshot = pipeline.build(extracts, marts, parameters, show, chosen)
-    say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {marts}")
+        published.pull(show)
+        extracts = places.extracts_at(str(extracts), published.folder, show)
+        before_use = partial(published.publish, progress=show)
+        snapshot = pipeline.build(extracts, published.folder, parameters, show, chosen, before_use)
+    say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {published}")
     if keep:
-        cli_snapshots.prune_and_tell(marts, keep, say)
+        cli_snapshots.prune_and_tell(published, keep, say)
 
 
 @app.command()
 def serve(
-    marts: Marts,
+    marts: MartsToChange,
     port: Port = PORT,
     address: Annotated[
         str, typer.Option(help="IP address to listen on; any but loopback asks for access control.")
@@ -178,8 +175,11 @@ def serve(
     hosts = tuple(host or ())
     settings = Settings(port=port, address=address, hosts=hosts, tls=tls, runs=runs, sessions=sessions)
     cli_serve.refuse_strangers(settings)
-    current(marts)
-    cli_serve.run(marts, settings, say)
+    published = places.marts_at(str(marts))
+    with suppress(BuildUnderWay):
+        published.pull(PlainLines(say))
+    current(published.folder)
+    cli_serve.run(published, settings, say)
 
 
 @app.command()
@@ -274,41 +274,6 @@ def instant(text: str | None) -> datetime | None:
         return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"{text!r} is no ISO 8601 time", param_hint="--as-at") from error
-
-
-@contextmanager
-def progress_bar() -> Iterator:
-    """Shows (stage, done, total): a bar on a terminal, a plain line a stage elsewhere."""
-    if not out.is_terminal:
-        yield PlainLines()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out) as bars:
-        tasks: dict[str, int] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show
-
-
-class PlainLines:
-    """One line when a stage begins, one each tenth of it, one when it ends."""
-
-    def __init__(self) -> None:
-        self._told: dict[str, int] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        tenth = 10 * done // total if total else 10
-        if self._told.get(stage) != tenth:
-            self._told[stage] = tenth
-            say(f"{stage}: {done:,} of {total:,}")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
 
 
 cli_report.register(app, progress_bar, say)

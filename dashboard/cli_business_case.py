@@ -15,7 +15,7 @@ from analysis.business_case import case as case_of
 from analysis.selection import PARTY_ROLES, Selection, select
 from dashboard import words, words_business_case
 from dashboard.access_settings import WrongAccess, classification, read_settings
-from dashboard.cli_paths import nameable
+from dashboard.cli_paths import Marts
 from data.extracts import InputRefused
 from data.marts import Snapshot, current
 from data.scopes import scope_in_words
@@ -25,7 +25,7 @@ ALL = Selection()
 
 
 def business_case(
-    marts: Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")],
+    marts: Marts,
     to: Annotated[Path, typer.Option(help="File to write: a workbook (.xlsx) or a document (.docx).")],
     assumptions: Annotated[
         Path | None,

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from analysis import pipeline
-from dashboard.cli_paths import nameable
+from dashboard.cli_paths import Marts, MartsToChange, nameable
+from data import places
 from data.extracts import digests, printable, surveyed, unreadable
 from data.marts import Snapshot, current
-
-Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 
 
 def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager], say: Callable[[str], None]) -> None:
@@ -31,7 +31,7 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
 
     @quarantine.command()
     def release(
-        marts: Marts,
+        marts: MartsToChange,
         extracts: Annotated[
             Path, typer.Option(callback=nameable, help="The extracts folder, in which files have been put right.")
         ],
@@ -40,7 +40,11 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
 
         Only files that changed are read again. What is still bad stays in quarantine.
         """
-        snapshot = current(marts)
+        published = places.marts_at(str(marts))
+        with progress_bar() as show:
+            published.pull(show)
+            snapshot = current(published.folder)
+            extracts = places.extracts_at(str(extracts), published.folder, show)
         was = held(snapshot)
         if not was:
             say("Nothing is quarantined.")
@@ -54,8 +58,10 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
             say("Nothing has changed; there is nothing to release.")
             return
         with progress_bar() as show:
-            built = pipeline.build(extracts, marts, parameters(snapshot.manifest), show)
-        say(f"Snapshot {built.number} of {built.rows('outcomes'):,} Devices is in use in {marts}")
+            before_use = partial(published.publish, progress=show)
+            asked = parameters(snapshot.manifest)
+            built = pipeline.build(extracts, published.folder, asked, show, before_use=before_use)
+        say(f"Snapshot {built.number} of {built.rows('outcomes'):,} Devices is in use in {published}")
 
 
 def lines(snapshot: Snapshot) -> list[str]:

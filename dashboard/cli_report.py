@@ -10,7 +10,7 @@ import typer
 
 from analysis.amendments import AMENDMENTS
 from analysis.report import AUDIENCES, Asked, WrongReport, all_asked, source
-from dashboard.cli_paths import nameable
+from dashboard.cli_paths import Marts
 from data.marts import current
 
 ALL, NO_AMENDMENT = "all", "none"
@@ -24,7 +24,7 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
     def report(
         audience: Annotated[str, typer.Option(help=f"One of {', '.join(AUDIENCES)}, or {ALL} for every report.")],
         month: Annotated[str, typer.Option(help="Month of commissioning, YYYY-MM; those before it are the trend.")],
-        marts: Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")],
+        marts: Marts,
         out: Annotated[Path, typer.Option(help="Folder for the files; others in it stay.")],
         party: Annotated[str | None, typer.Option(help="Party id of the DCC User; for dcc-user.")] = None,
         region: Annotated[

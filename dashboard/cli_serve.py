@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -12,11 +13,16 @@ from pathlib import Path
 
 import typer
 
+from dashboard.cli_progress import say_aside
 from dashboard.server_settings import LOOPBACK, Settings, is_loopback, use_secrets
+from data.marts import BuildUnderWay
+from data.mirror import Published
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Seconds that the server has to answer for the first time.
 STARTS_WITHIN = 60
+# Seconds until it is asked again whether something was published.
+ASKS_EVERY = 60
 
 
 def refuse_strangers(settings: Settings) -> None:
@@ -41,15 +47,18 @@ def refuse_strangers(settings: Settings) -> None:
         raise typer.BadParameter("name the host that readers call, or every call is refused", param_hint="--host")
 
 
-def run(marts: Path, settings: Settings, say: Callable[[str], None]) -> None:
-    """Serves until told to stop; raises RuntimeError when the server ends otherwise."""
+def run(marts: Published, settings: Settings, say: Callable[[str], None]) -> None:
+    """Serves until told to stop; raises RuntimeError when the server ends otherwise.
+
+    What is published elsewhere meanwhile is fetched, and readers see it at their next look.
+    """
     reached = settings.address if is_loopback(settings.address) else LOOPBACK
     address = f"http://[{reached}]:{settings.port}" if ":" in reached else f"http://{reached}:{settings.port}"
     refuse_taken_port(reached, settings.port)
     server = subprocess.Popen(
         [sys.executable, "-m", "dashboard.server", *settings.arguments()],
         cwd=PROJECT,
-        env=os.environ | {"PCO_MARTS": str(marts.absolute()), "PCO_STOPS_WITH_PARENT": "1"},
+        env=without_keys() | {"PCO_MARTS": str(marts.folder.absolute()), "PCO_STOPS_WITH_PARENT": "1"},
         # Never written to: it ends with this process, however that ends, and the server ends with it.
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -59,12 +68,33 @@ def run(marts: Path, settings: Settings, say: Callable[[str], None]) -> None:
         try:
             await_health(server, address)
             say(f"Dashboard: {address}")
+            threading.Thread(target=follow, args=[marts, threading.Event()], name="follow", daemon=True).start()
             status = server.wait()
         except KeyboardInterrupt:
             server.terminate()
             status = server.wait()
     if status > 0:
         raise RuntimeError(f"the dashboard stopped with status {status}")
+
+
+def without_keys() -> dict[str, str]:
+    """The environment, without an object store's: the process that readers reach asks no store."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def follow(marts: Published, end: threading.Event) -> None:
+    """Keeps the folder as it is published; what cannot be had is told once, and readers keep what they have."""
+    told = None
+    while not end.wait(ASKS_EVERY):
+        try:
+            marts.pull()
+            told = None
+        except BuildUnderWay:
+            pass
+        except Exception as error:
+            if str(error) != told:
+                told = str(error)
+                say_aside(f"pco: {' '.join(told.split())}; what was fetched before is served")
 
 
 def refuse_taken_port(address: str, port: int) -> None:

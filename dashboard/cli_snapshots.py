@@ -4,16 +4,16 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dashboard.cli_paths import nameable
-from data import keeping, scopes
+from dashboard.cli_paths import Marts, MartsToChange
+from dashboard.cli_progress import PlainLines, say_aside
+from data import keeping, places, scopes
 from data.marts import in_use, snapshots
+from data.mirror import Published
 
-Marts = Annotated[Path, typer.Option(callback=nameable, help="Folder in which snapshots are published.")]
 Number = Annotated[int, typer.Argument(min=1, help="A snapshot's number, as `list` tells it.")]
 
 
@@ -34,29 +34,36 @@ def register(app: typer.Typer, say: Callable[[str], None]) -> None:
 
     @commands.command()
     def prune(
-        marts: Marts,
+        marts: MartsToChange,
         keep: Annotated[int, typer.Option(min=1, help="How many of the newest snapshots stay.")],
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tells what would go.")] = False,
     ) -> None:
         """Removes all but the newest snapshots, never the one in use nor one that a reader has open."""
-        prune_and_tell(marts, keep, say, dry_run)
+        published = places.marts_at(str(marts))
+        published.pull(PlainLines(say_aside))
+        prune_and_tell(published, keep, say, dry_run)
 
     @commands.command()
-    def use(number: Number, marts: Marts) -> None:
+    def use(number: Number, marts: MartsToChange) -> None:
         """Puts a kept snapshot to use again, once every file of it is verified; pages show it at their next run."""
+        published = places.marts_at(str(marts))
+        published.pull(PlainLines(say_aside))
         with _known():
-            keeping.use(marts, number)
-        say(f"Snapshot {number} is in use in {marts}")
+            keeping.use(published.folder, number, published.use)
+        say(f"Snapshot {number} is in use in {published}")
 
     @commands.command()
     def verify(
-        marts: Marts, number: Annotated[int | None, typer.Argument(min=1, help="Only this snapshot.")] = None
+        marts: MartsToChange, number: Annotated[int | None, typer.Argument(min=1, help="Only this snapshot.")] = None
     ) -> None:
         """Computes the digest of every file of every snapshot, and names each file that is not as it was written."""
+        published = places.marts_at(str(marts))
+        published.pull(PlainLines(say_aside))
         with _known():
-            found = keeping.verify(marts, number)
+            found = keeping.verify(published.folder, number)
         problems = [f"snapshot {one}: {what}" for one, damage in found.items() for what in damage]
-        if in_use(marts) is None:
+        problems += published.problems()
+        if in_use(published.folder) is None:
             problems.append("CURRENT names no snapshot: put one to use with pco snapshots use, or build")
         for one, damage in found.items():
             say(f"snapshot {one}: {'damaged' if damage else 'whole'}")
@@ -66,17 +73,19 @@ def register(app: typer.Typer, say: Callable[[str], None]) -> None:
             raise typer.Exit(1)
 
 
-def prune_and_tell(marts: Path, keep: int, say: Callable[[str], None], dry_run: bool = False) -> None:
+def prune_and_tell(marts: Published, keep: int, say: Callable[[str], None], dry_run: bool = False) -> None:
     """Removes older snapshots and what was sealed of them, a line for what became of each."""
-    for number, fate in keeping.prune(marts, keep, dry_run).items():
+    fates = keeping.prune(marts.folder, keep, dry_run)
+    for number, fate in fates.items():
         would = " would be" if dry_run and fate == keeping.REMOVED else ""
         say(f"snapshot {number}:{would} {fate}")
     if not dry_run:
+        marts.forget(f"{number:06d}" for number, fate in fates.items() if fate == keeping.REMOVED)
         # It imports streamlit, which takes longer than all else that a command needs.
         from dashboard import access
 
         known = access.settings() if access.is_configured() else None
-        scopes.prune((known and known.scopes) or marts / "scopes", snapshots(marts))
+        scopes.prune((known and known.scopes) or marts.folder / "scopes", snapshots(marts.folder))
 
 
 @contextmanager

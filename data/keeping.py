@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +73,15 @@ def verify(marts: Path, number: int | None = None) -> dict[int, list[str]]:
     return found
 
 
-def use(marts: Path, number: int) -> None:
-    """Puts a kept snapshot to use, if it is whole; raises `SnapshotDamaged`, `NoSnapshot` or `BuildUnderWay`."""
+def use(marts: Path, number: int, before_use: Callable[[str], None] = lambda name: None) -> None:
+    """Puts a kept snapshot to use, if it is whole; raises `SnapshotDamaged`, `NoSnapshot` or `BuildUnderWay`.
+
+    before_use: is told the snapshot's name; if it raises, the snapshot is not put to use.
+    """
     with locked(marts):
         folder = folder_of(marts, number)
         opened(folder).verify()
+        before_use(folder.name)
         with TemporaryDirectory(prefix=".draft-", dir=marts) as work:
             put_to_use(marts, folder.name, Path(work))
 
@@ -96,7 +100,7 @@ def prune(marts: Path, keep: int, dry_run: bool = False) -> dict[int, str]:
         for number, fate in fates.items():
             if fate == REMOVED:
                 folder = folder_of(marts, number)
-                with _alone_with(folder) as alone:
+                with alone_with(folder) as alone:
                     if alone:
                         take_away(marts, folder)
                     else:
@@ -127,12 +131,12 @@ def folder_of(marts: Path, number: int) -> Path:
 
 
 def is_held(folder: Path) -> bool:
-    with _alone_with(folder) as alone:
+    with alone_with(folder) as alone:
         return not alone
 
 
 @contextmanager
-def _alone_with(folder: Path) -> Iterator[bool]:
+def alone_with(folder: Path) -> Iterator[bool]:
     """Whether no reader has the snapshot open; while this lasts none can open it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -22,7 +22,7 @@ import re
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -368,9 +368,12 @@ def remove(marts: Path, folder: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
 
 
-def put_to_use(marts: Path, name: str, work: Path) -> None:
-    """Makes CURRENT name a snapshot that is in place; `work` is a folder for the new CURRENT. The lock is held."""
-    write_durably(work / "CURRENT", _pointing_at(name, max(name, _greatest(marts))))
+def put_to_use(marts: Path, name: str, work: Path, greatest: str = "") -> None:
+    """Makes CURRENT name a snapshot that is in place; `work` is a folder for the new CURRENT. The lock is held.
+
+    greatest: a number that was published, if not here.
+    """
+    write_durably(work / "CURRENT", _pointing_at(name, max(name, greatest, _greatest(marts))))
     (work / "CURRENT").replace(marts / "CURRENT")
     sync(marts)
 
@@ -382,10 +385,13 @@ def _greatest(marts: Path) -> str:
 
 
 class Draft:
-    """A snapshot being written; holds the marts folder's lock from enter to exit."""
+    """A snapshot being written; holds the marts folder's lock from enter to exit.
 
-    def __init__(self, marts: Path):
-        self.marts = marts.absolute()
+    before_use: is told the folder of the whole snapshot; if it raises, the snapshot is not published.
+    """
+
+    def __init__(self, marts: Path, before_use: Callable[[Path], None] = lambda snapshot: None):
+        self.marts, self._before_use = marts.absolute(), before_use
         self.work = self.marts / f".draft-{os.getpid()}"
         self._stack = ExitStack()
         self._described: dict[str, dict] = {}
@@ -459,6 +465,7 @@ class Draft:
         write_durably(self.work / "CURRENT", _pointing_at(self._name, self._name))
         tables.rename(root / self._name)
         sync(root)
+        self._before_use(root / self._name)
         (self.work / "CURRENT").replace(self.marts / "CURRENT")
         sync(self.marts)
         return opened(root / self._name)

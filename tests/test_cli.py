@@ -14,7 +14,7 @@ import pytest
 from builds import march, pco, pco_build, pco_process
 from rich.console import Console
 
-from dashboard import cli
+from dashboard import cli, cli_progress
 from data.export import outcomes_frame
 from data.marts import current
 
@@ -190,7 +190,7 @@ def test_progress_of_a_stage_ends_with_all_of_it(tmp_path):
 def test_progress_is_a_few_lines_however_long_the_work():
     lines = io.StringIO()
     with patch("sys.stdout", lines):
-        show = cli.PlainLines()
+        show = cli_progress.PlainLines()
         for done in range(10_001):
             show("Working", done, 10_000)
     assert 2 <= len(lines.getvalue().splitlines()) <= 12
@@ -198,7 +198,7 @@ def test_progress_is_a_few_lines_however_long_the_work():
 
 def test_progress_on_a_terminal_is_a_bar(tmp_path):
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with patch.object(cli, "out", terminal):
+    with patch.object(cli_progress, "out", terminal):
         done = pco_build(builds.folders(tmp_path))
     assert done.status == 0
     assert "Reading the extracts: " not in done.out

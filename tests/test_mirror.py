@@ -1,0 +1,427 @@
+"""Marts in an object store: what is put and fetched, what readers see, and what two writers may not do at once."""
+
+import hashlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from builds import device, folders, pco, response, secure_devices
+from object_store import serving
+from test_build import outcomes_of
+
+from dashboard import cli_serve
+from data import mirror, s3
+from data.marts import Snapshot, current, opened
+
+BUCKET, PREFIX = "estate", "the/marts"
+MARTS = f"s3://{BUCKET}/{PREFIX}"
+FAILED = {"service_responses": [response(n, responded_at=None) for n in (1, 2, 3)]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An object store and its settings by their usual names, and mirrors of this machine's own."""
+    with serving(BUCKET) as store:
+        settings = {
+            "AWS_ACCESS_KEY_ID": "writer",
+            "AWS_SECRET_ACCESS_KEY": "of tests",
+            "AWS_REGION": "eu-west-2",
+            "AWS_ENDPOINT_URL": store.address,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            mirror.VARIABLE: str(tmp_path / "mirrors"),
+        }
+        with patch.dict(os.environ, settings):
+            yield store
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Settings of another machine, which has its own mirrors."""
+    return patch.dict(os.environ, {mirror.VARIABLE: str(tmp_path / "elsewhere")})
+
+
+def build(extracts: Path, *options):
+    return pco("build", "--extracts", extracts, "--marts", MARTS, "--max-quarantined", 1, *options)
+
+
+def built(folder: Path, devices=(1, 2, 3), **extracts) -> Path:
+    here = folders(folder, secure_devices(devices) | extracts)
+    ran = build(here.extracts)
+    assert (ran.status, ran.problems) == (0, [])
+    return here.extracts
+
+
+def status() -> dict:
+    ran = pco("status", "--marts", MARTS, "--json")
+    assert ran.status == 0, ran.err
+    return json.loads(ran.out)
+
+
+def in_mirror() -> Snapshot:
+    return current(mirror.Mirror(MARTS).folder)
+
+
+def keys(store, folder: str) -> set[str]:
+    return {key for key in store.objects if key.startswith(f"{PREFIX}/{folder}/") and not key.endswith("/")}
+
+
+def head_of(store) -> dict:
+    return json.loads(store.objects[max(keys(store, "heads"))].body)
+
+
+def digests(snapshot: Snapshot) -> set[str]:
+    return {file["sha256"] for file in snapshot.manifest["files"]}
+
+
+# --- what is published --------------------------------------------------------------------------------------
+
+
+def test_what_is_built_into_a_store_is_read_on_another_machine(tmp_path, store, elsewhere):
+    extracts = built(tmp_path, **FAILED)
+    here = tmp_path / "marts"
+    assert pco("build", "--extracts", extracts, "--marts", here, "--max-quarantined", 1).status == 0
+    with elsewhere:
+        assert status()["devices_in_scope"] == 3
+        assert outcomes_of(in_mirror()) == outcomes_of(current(here))
+        assert {row["reported"] for row in outcomes_of(in_mirror())} == {"failed"}
+        exported = tmp_path / "outcomes.parquet"
+        assert pco("export", "outcomes", "--marts", MARTS, "--to", exported).status == 0
+        assert exported.is_file()
+
+
+def test_a_build_says_where_it_published(tmp_path, store):
+    ran = build(folders(tmp_path).extracts)
+    assert ran.out.splitlines()[-1].endswith(f"is in use in {MARTS}")
+    assert "Putting the snapshot into the store" in ran.out
+
+
+def test_objects_bear_the_digest_of_what_they_hold(tmp_path, store):
+    built(tmp_path)
+    objects = keys(store, "objects")
+    assert {hashlib.sha256(store.objects[key].body).hexdigest() for key in objects} == {
+        key.removeprefix(f"{PREFIX}/objects/") for key in objects
+    }
+    [manifest] = head_of(store)["snapshots"].values()
+    assert {f"{PREFIX}/objects/{digest}" for digest in digests(in_mirror()) | {manifest}} == objects
+
+
+def test_a_status_for_programs_is_nothing_but_json(tmp_path, store, elsewhere):
+    built(tmp_path)
+    with elsewhere:
+        ran = pco("status", "--marts", MARTS, "--json")
+    assert json.loads(ran.out)["snapshot"] == 1
+    assert "Fetching snapshots" in ran.err
+
+
+# --- only what is new ---------------------------------------------------------------------------------------
+
+
+def test_only_what_is_new_is_put_and_fetched(tmp_path, store, elsewhere):
+    extracts = built(tmp_path)
+    with elsewhere:
+        status()
+        before = digests(in_mirror())
+    store.received.clear()
+    store.fetched.clear()
+    more = folders(tmp_path / "more", {"devices": [device(4)]}).extracts / "devices" / "part-0.parquet"
+    (extracts / "devices" / "more.parquet").write_bytes(more.read_bytes())
+    assert build(extracts).status == 0
+    new = {f"{PREFIX}/objects/{digest}" for digest in digests(in_mirror()) - before}
+    manifest = f"{PREFIX}/objects/{head_of(store)['snapshots']['000002']}"
+    assert new
+    assert {key for key in store.received if "/objects/" in key} == new | {manifest}
+    with elsewhere:
+        assert status()["devices_in_scope"] == 4
+        assert digests(in_mirror()) & before
+    fetched = {key: times for key, times in store.fetched.items() if "/objects/" in key}
+    assert fetched == dict.fromkeys(new | {manifest}, 1)
+
+
+def test_what_nothing_changed_asks_for_one_head_alone(tmp_path, store):
+    built(tmp_path)
+    store.fetched.clear()
+    status()
+    assert dict(store.fetched) == {max(keys(store, "heads")): 1}
+
+
+def test_a_damaged_mirror_is_fetched_anew(tmp_path, store):
+    built(tmp_path)
+    for file in in_mirror().files("counts"):
+        file.write_bytes(b"PAR1")
+    assert status()["devices_in_scope"] == 3
+    assert in_mirror().frame("counts").height
+
+
+def test_a_file_as_large_as_to_be_put_in_parts_arrives_whole(store):
+    body = bytes(range(256)) * 50_000
+    prefix = s3.Prefix(MARTS)
+    prefix.write("objects/large", body)
+    assert store.objects[f"{PREFIX}/objects/large"].body == body
+    assert len(store.parts["0"]) > 1
+    assert prefix.read("objects/large") == body
+
+
+# --- other commands -----------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_put_to_use_again_is_in_use_everywhere(tmp_path, store, elsewhere):
+    built(tmp_path / "1", (1, 2, 3))
+    built(tmp_path / "2", (1, 2, 3, 4))
+    with elsewhere:
+        assert (status()["snapshot"], status()["snapshots"]) == (2, [1, 2])
+    ran = pco("snapshots", "use", 1, "--marts", MARTS)
+    assert (ran.status, ran.out) == (0, f"Snapshot 1 is in use in {MARTS}\n")
+    with elsewhere:
+        assert status()["devices_in_scope"] == 3
+    built(tmp_path / "3", (1, 2))
+    with elsewhere:
+        assert status()["snapshot"] == 3
+
+
+def test_what_was_pruned_is_gone_everywhere_and_old_objects_with_it(tmp_path, store, elsewhere):
+    for number in (1, 2, 3):
+        built(tmp_path / str(number), range(1, number + 1))
+        if number == 1:
+            with elsewhere:
+                status()
+    with patch.object(mirror, "UNNAMED_NS", -(10**10)):
+        assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 2).status == 0
+    assert list(head_of(store)["snapshots"]) == ["000002", "000003"]
+    kept = [opened(in_mirror().folder.with_name(f"{number:06d}")) for number in (2, 3)]
+    digest_of_each = digests(kept[0]) | digests(kept[1]) | set(head_of(store)["snapshots"].values())
+    named = {f"{PREFIX}/objects/{digest}" for digest in digest_of_each}
+    assert keys(store, "objects") == named
+    with elsewhere:
+        assert status()["snapshots"] == [2, 3]
+        assert outcomes_of(in_mirror())
+
+
+def test_an_object_of_a_build_under_way_is_not_removed(tmp_path, store):
+    built(tmp_path)
+    store.put(f"{PREFIX}/objects/{'0' * 64}", b"of a build that has not published")
+    assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 1).status == 0
+    assert f"{PREFIX}/objects/{'0' * 64}" in store.objects
+
+
+def test_keep_of_a_build_removes_in_the_store_too(tmp_path, store):
+    built(tmp_path / "1")
+    assert build(folders(tmp_path / "2", secure_devices((1,))).extracts, "--keep", 1).status == 0
+    assert list(head_of(store)["snapshots"]) == ["000002"]
+
+
+def test_heads_that_are_past_go(tmp_path, store):
+    built(tmp_path)
+    built(tmp_path / "2", (1,))
+    marts = mirror.Mirror(MARTS)
+    for name in ["000001", "000002"] * mirror.HEADS_KEPT:
+        marts.use(name)
+    assert len(keys(store, "heads")) == mirror.HEADS_KEPT
+    assert status()["snapshot"] == 2
+
+
+def test_verify_tells_of_an_object_that_the_store_lost(tmp_path, store):
+    built(tmp_path)
+    assert pco("snapshots", "verify", "--marts", MARTS).status == 0
+    [counts] = [file["sha256"] for file in in_mirror().manifest["files"] if file["table"] == "counts"]
+    size = len(store.objects.pop(f"{PREFIX}/objects/{counts}").body)
+    ran = pco("snapshots", "verify", "--marts", MARTS)
+    assert ran.status == 1
+    assert ran.problems == [f"pco: {MARTS}/objects/{counts}: has no bytes and not {size:,}"]
+
+
+def test_a_dashboard_follows_what_is_published_elsewhere(tmp_path, store, elsewhere, capsys):
+    built(tmp_path)
+    served, end = mirror.Mirror(MARTS), threading.Event()
+    with elsewhere:
+        built(tmp_path / "2", (1, 2, 3, 4))
+    store.refuses = lambda method, key: True
+    with patch.object(cli_serve, "ASKS_EVERY", 0.01):
+        follower = threading.Thread(target=cli_serve.follow, args=[served, end])
+        follower.start()
+        until(lambda: "ACCESS_DENIED" in (said := capsys.readouterr().err) and "fetched before is served" in said)
+        assert current(served.folder).number == 1
+        store.refuses = lambda method, key: False
+        until(lambda: current(served.folder).number == 2)
+        end.set()
+        follower.join()
+    assert current(served.folder).rows("outcomes") == 4
+
+
+def test_the_process_that_readers_reach_has_no_keys_of_the_store(store):
+    told = cli_serve.without_keys()
+    assert told["PATH"] == os.environ["PATH"]
+    assert not [name for name in told if name.startswith("AWS_")]
+
+
+def until(holds, seconds=60):
+    give_up = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_store_without_snapshots_has_none(store):
+    ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert "no snapshot has been published here; run pco build first" in ran.problems[0]
+
+
+@pytest.mark.parametrize("denied", ["objects", "heads"])
+def test_a_store_that_takes_nothing_leaves_all_as_it_was(tmp_path, store, elsewhere, denied):
+    extracts = built(tmp_path)
+    before = dict(store.objects)
+    store.refuses = lambda method, key: method in ("PUT", "POST") and f"/{denied}/" in key
+    (extracts / "devices" / "part-0.parquet").unlink(missing_ok=True)
+    ran = build(folders(tmp_path / "more", secure_devices((1, 2, 3, 4))).extracts)
+    assert ran.status == 1
+    assert "ACCESS_DENIED" in ran.problems[0]
+    assert (in_mirror().number, in_mirror().rows("outcomes")) == (1, 3)
+    store.refuses = lambda method, key: False
+    assert head_of(store) == json.loads(before[max(k for k in before if "/heads/" in k)].body)
+    assert status()["snapshots"] == [1]
+    with elsewhere:
+        assert status()["snapshots"] == [1]
+    assert build(tmp_path / "more" / "extracts").status == 0
+    assert status()["devices_in_scope"] == 4
+
+
+def test_a_store_that_does_not_answer_is_said_to(tmp_path, store):
+    built(tmp_path)
+    with patch.dict(os.environ, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}), patch.object(s3, "TRIES", 1):
+        ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert "NETWORK_CONNECTION" in ran.problems[0]
+
+
+def test_an_object_that_is_not_as_it_was_written_is_not_read(tmp_path, store, elsewhere):
+    built(tmp_path)
+    counts = in_mirror().files("counts")[0]
+    key = f"{PREFIX}/objects/{hashlib.sha256(counts.read_bytes()).hexdigest()}"
+    store.put(key, counts.read_bytes()[:-1] + b"2")
+    with elsewhere:
+        ran = pco("status", "--marts", MARTS)
+        assert ran.status == 1
+        assert ran.problems[-1] == f"pco: s3://{BUCKET}/{key}: is not as it was written"
+        assert not (mirror.Mirror(MARTS).folder / "CURRENT").exists()
+
+
+def test_a_file_damaged_here_is_not_put(tmp_path, store):
+    here = folders(tmp_path)
+    really = mirror.Mirror.publish
+
+    def damaged_before(self, snapshot, progress):
+        [file] = snapshot.glob("counts-*")
+        file.write_bytes(file.read_bytes()[:-1] + b"2")
+        really(self, snapshot, progress)
+
+    with patch.object(mirror.Mirror, "publish", damaged_before):
+        ran = build(here.extracts)
+    assert ran.status == 1
+    assert "counts-00000.parquet is not as it was written" in ran.problems[0]
+    assert keys(store, "heads") == set()
+
+
+@pytest.mark.parametrize("name", ["../../../out.parquet", "/out.parquet"])
+def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path, store, elsewhere, name):
+    built(tmp_path)
+    manifest = json.dumps(in_mirror().manifest | {"files": [{"name": name, "bytes": 1, "sha256": "0" * 64}]}).encode()
+    digest = hashlib.sha256(manifest).hexdigest()
+    store.put(f"{PREFIX}/objects/{digest}", manifest)
+    store.put(f"{PREFIX}/objects/{'0' * 64}", b"x")
+    told = head_of(store) | {"snapshots": {"000001": digest}}
+    store.put(f"{PREFIX}/heads/000000002-{'a' * 32}.json", json.dumps(told).encode())
+    with elsewhere:
+        ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert "a manifest in the store cannot be read (names" in ran.problems[-1]
+    assert list(tmp_path.rglob("out.parquet")) == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"[]",
+        b"{}",
+        b'{"in_use": "000009", "greatest": "000009", "snapshots": {}}',
+        b'{"in_use": "../../x", "greatest": "zzzzzz", "snapshots": {"../../x": "' + b"0" * 64 + b'"}}',
+        b'{"in_use": "000002", "greatest": "000001", "snapshots": {"000002": "' + b"0" * 64 + b'"}}',
+    ],
+)
+def test_a_head_that_is_none_is_refused_by_name(tmp_path, store, head):
+    built(tmp_path)
+    store.put(f"{PREFIX}/heads/000000002-{'a' * 32}.json", head)
+    ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert ran.problems[0].startswith(f"pco: {MARTS}/heads/000000002-{'a' * 32}.json: is no head (")
+
+
+def test_a_store_that_was_emptied_does_not_empty_the_mirror(tmp_path, store):
+    built(tmp_path)
+    store.objects.clear()
+    ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert "what was published here is gone from the store" in ran.problems[0]
+    assert in_mirror().rows("outcomes") == 3
+
+
+# --- two at once --------------------------------------------------------------------------------------------
+
+
+def test_of_two_builds_at_once_the_later_is_refused(tmp_path, store, elsewhere):
+    built(tmp_path)
+    really = mirror.Mirror.publish
+
+    def after_another(self, snapshot, progress):
+        with patch.object(mirror.Mirror, "publish", really), elsewhere:
+            built(tmp_path / "theirs", (1, 2, 3, 4, 5))
+        really(self, snapshot, progress)
+
+    with patch.object(mirror.Mirror, "publish", after_another):
+        ran = build(folders(tmp_path / "ours", secure_devices((1, 2, 3, 4))).extracts)
+    assert (ran.status, ran.problems) == (
+        1,
+        [f"pco: {MARTS}: something else was published there meanwhile; run the command again"],
+    )
+    assert status()["devices_in_scope"] == 5
+    assert build(tmp_path / "ours" / "extracts").status == 0
+    with elsewhere:
+        assert (status()["snapshot"], status()["devices_in_scope"]) == (3, 4)
+
+
+def test_of_two_heads_with_one_number_neither_stays_with_who_finds_the_other(tmp_path, store):
+    built(tmp_path)
+    other = f"{PREFIX}/heads/000000002-{'f' * 32}.json"
+    body = store.objects[max(keys(store, "heads"))].body
+
+    def another_too(method, key):
+        if "/heads/" in key and other not in store.objects:
+            store.put(other, body)
+
+    store.before = another_too
+    ran = build(folders(tmp_path / "ours", secure_devices((1, 2, 3, 4))).extracts)
+    assert ran.status == 1
+    assert "something else was published there meanwhile" in ran.problems[0]
+    assert max(keys(store, "heads")) == other
+    assert len(keys(store, "heads")) == 2
+    assert status()["devices_in_scope"] == 3
+
+
+def test_who_reads_while_it_is_built_here_sees_what_was_in_use(tmp_path, store):
+    built(tmp_path)
+    really, seen = mirror.Mirror.publish, []
+
+    def looked_at(self, snapshot, progress):
+        seen.append(status()["snapshot"])
+        really(self, snapshot, progress)
+
+    with patch.object(mirror.Mirror, "publish", looked_at):
+        built(tmp_path / "2", (1, 2, 3, 4))
+    assert seen == [1]
+    assert status()["snapshot"] == 2
