@@ -69,8 +69,11 @@ def cause_names() -> tuple[str, ...]:
 
 
 def label_of(cause: str) -> str:
-    labels = {c.name: c.label for c in causes()} | {UNEXPLAINED: unexplained()["label"]}
-    return labels[cause]
+    return labels()[cause]
+
+
+def labels() -> dict[str, str]:
+    return {c.name: c.label for c in causes()} | {UNEXPLAINED: unexplained()["label"]}
 
 
 def with_cause(devices: pl.DataFrame) -> pl.DataFrame:

@@ -135,7 +135,7 @@ CHECK_COLUMNS = {
 
 def _attempts(history: History) -> pl.DataFrame:
     """The attempts with the step's name, the outcome's, and what the code means."""
-    return history.attempts.select(
+    attempts = history.attempts.select(
         "sent_at",
         "counted_at",
         "step_no",
@@ -144,7 +144,9 @@ def _attempts(history: History) -> pl.DataFrame:
         # Of what worked or may have, the outcome says the code: it is kept only where it does not.
         response_code=pl.when(pl.col("outcome_no") < duck.NO_RESPONSE).then(pl.lit("I0")).otherwise("response_code"),
         execution_status="execution_status",
-    ).with_columns(code_means=pl.col("response_code").map_elements(code_means, return_dtype=pl.String))
+    )
+    meanings = {code: code_means(code) for code in attempts["response_code"].drop_nulls().unique()}
+    return attempts.with_columns(code_means=pl.col("response_code").replace_strict(meanings, return_dtype=pl.String))
 
 
 def code_means(code: str) -> str:

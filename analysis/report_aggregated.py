@@ -7,7 +7,7 @@ import polars as pl
 from analysis import report as contents
 from analysis import report_parts as parts
 from analysis.amendments import passes_under
-from analysis.causes import label_of
+from analysis.causes import labels
 from analysis.disclosure import Sheet, policy, published
 from analysis.rates import failures_by_cause, rates
 from analysis.report import NONE, Asked, Figure, Section, Source, Table
@@ -244,7 +244,7 @@ def _trend(asked: Asked, counts: pl.DataFrame, shown: pl.DataFrame) -> Section:
 
 def _causes(shown: pl.DataFrame, reported: int | None) -> pl.DataFrame:
     """The share is of all reported failures of the month, those of causes not shown too."""
-    label = pl.col("cause").map_elements(label_of, return_dtype=pl.String)
+    label = pl.col("cause").replace_strict(labels(), return_dtype=pl.String)
     share = (pl.col("reported_failures") / reported).clip(0, 1) if reported else pl.lit(None, pl.Float64)
     return shown.with_columns(label=label, share=share)
 

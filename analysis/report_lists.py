@@ -3,7 +3,7 @@
 import polars as pl
 
 from analysis import report as contents
-from analysis.causes import label_of
+from analysis.causes import labels
 from analysis.devices import TO_ACT_ON
 from analysis.report import Asked, Source
 
@@ -61,7 +61,7 @@ def of_user(asked: Asked, given: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
     is_supplier, is_operator = pl.col("supplier") == asked.party, pl.col("network_operator") == asked.party
     role = pl.when(is_supplier & is_operator).then(pl.lit("both")).when(is_supplier).then(pl.lit("Supplier"))
     role = role.otherwise(pl.lit("network operator")).alias("party_is")
-    reason = pl.col("cause").map_elements(label_of, return_dtype=pl.String).alias("reason")
+    reason = pl.col("cause").replace_strict(labels(), return_dtype=pl.String).alias("reason")
     mend = _listed(_to_mend(rows), role, "finding", "faults", "unmet_checks")
     over = _listed(rows.filter(pl.col("finding") == OVER), role, reason, "causes", "unmet_checks")
     return mend, over

@@ -150,7 +150,9 @@ def show_table(table: pl.DataFrame, columns: dict | None = None) -> None:
 
 def show_text(table: pl.DataFrame) -> None:
     """A short table, each word of it whole: a data frame would cut them, and comes to a screen reader later."""
-    in_words = table.with_columns(cs.integer().map_elements(words.count, return_dtype=pl.String))
+    numbers = table.select(cs.integer()).to_dict()
+    in_words = {name: [n if n is None else words.count(n) for n in column] for name, column in numbers.items()}
+    in_words = table.with_columns(pl.Series(name, told, pl.String) for name, told in in_words.items())
     st.table(in_words.rename({name: _heading(name) for name in table.columns}))
 
 

@@ -1,8 +1,11 @@
 """What every card has: files that say what they are, colours that all can tell apart, and a way to filter by it."""
 
+import ast
 import io
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from datetime import date
 from itertools import combinations
@@ -25,6 +28,45 @@ from tests.app_pages import with_open_tables
 PROJECT = Path(__file__).resolve().parent.parent
 THEMES = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())["theme"]
 ABOUT = {"title": "How many?", "filters": "ESME, region North", "as_at": "1 August 2021, 00:00 UTC"}
+
+
+# --- many readers at once ------------------------------------------------------------------------------------
+
+# Polars waits for its own threads with Python's lock held where it hands a frame to pandas, as a table on a page does.
+THREE_READERS = """
+import threading
+from unittest.mock import patch
+import polars as pl
+from dashboard import cards
+
+table = pl.DataFrame({"name": ["a"] * 50, "due": range(50), "failed": [None, *range(49)]})
+
+def draw():
+    for _ in range(300):
+        cards.show_text(table)
+
+with patch.object(cards.st, "table", pl.DataFrame.to_pandas):
+    readers = [threading.Thread(target=draw) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+"""
+
+
+def test_tables_of_several_readers_do_not_wait_for_each_other_for_ever():
+    assert subprocess.run([sys.executable, "-c", THREE_READERS], cwd=PROJECT, timeout=60).returncode == 0
+
+
+def test_polars_is_given_no_function_of_python():
+    called = {
+        f"{source.relative_to(PROJECT)}: {node.attr}"
+        for package in ("analysis", "dashboard", "data")
+        for source in (PROJECT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("map_elements", "map_batches", "map_groups")
+    }
+    assert called == set()
 
 
 # --- files --------------------------------------------------------------------------------------------------
