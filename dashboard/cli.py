@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,8 @@ from dashboard import (
     missing_data,
 )
 from dashboard.cli_business_case import business_case
-from dashboard.cli_paths import Marts, MartsToChange, nameable
-from dashboard.cli_progress import PlainLines, out, progress_bar, say
+from dashboard.cli_paths import Marts, MartsToChange, nameable, published, readable
+from dashboard.cli_progress import out, progress_bar, say
 from dashboard.server_settings import LOOPBACK, Settings
 from data import places
 from data.export import CannotExport
@@ -144,15 +144,14 @@ def build(
     parameters = pipeline.Parameters(instant(as_at), grace_days, max_quarantined, quarantine_files, max_missing)
     if (engine == "spark") != (master is not None):
         raise typer.BadParameter("--engine spark and --master URL go together", param_hint="--master")
-    published = places.marts_at(str(marts))
+    place = published(marts)
     with on_spark.engine(master) if master else nullcontext() as chosen, progress_bar() as show:
-        published.pull(show)
-        extracts = places.extracts_at(str(extracts), published.folder, show)
-        before_use = partial(published.publish, progress=show)
-        snapshot = pipeline.build(extracts, published.folder, parameters, show, chosen, before_use)
-    say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {published}")
+        extracts = places.extracts_at(str(extracts), place.folder, show)
+        before_use = partial(place.publish, progress=show)
+        snapshot = pipeline.build(extracts, place.folder, parameters, show, chosen, before_use)
+    say(f"Snapshot {snapshot.number} of {snapshot.rows('outcomes'):,} Devices is in use in {place}")
     if keep:
-        cli_snapshots.prune_and_tell(published, keep, say)
+        cli_snapshots.prune_and_tell(place, keep, say)
 
 
 @app.command()
@@ -175,11 +174,9 @@ def serve(
     hosts = tuple(host or ())
     settings = Settings(port=port, address=address, hosts=hosts, tls=tls, runs=runs, sessions=sessions)
     cli_serve.refuse_strangers(settings)
-    published = places.marts_at(str(marts))
-    with suppress(BuildUnderWay):
-        published.pull(PlainLines(say))
-    current(published.folder)
-    cli_serve.run(published, settings, say)
+    place = readable(marts)
+    current(place.folder)
+    cli_serve.run(place, settings, say)
 
 
 @app.command()

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from analysis import pipeline
-from dashboard.cli_paths import Marts, MartsToChange, nameable
+from dashboard.cli_paths import Marts, MartsToChange, nameable, published
+from dashboard.cli_progress import PlainLines, say_aside
 from data import places
 from data.extracts import digests, printable, surveyed, unreadable
 from data.marts import Snapshot, current
@@ -40,11 +41,9 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
 
         Only files that changed are read again. What is still bad stays in quarantine.
         """
-        published = places.marts_at(str(marts))
-        with progress_bar() as show:
-            published.pull(show)
-            snapshot = current(published.folder)
-            extracts = places.extracts_at(str(extracts), published.folder, show)
+        place = published(marts)
+        snapshot = current(place.folder)
+        extracts = places.extracts_at(str(extracts), place.folder, PlainLines(say_aside))
         was = held(snapshot)
         if not was:
             say("Nothing is quarantined.")
@@ -58,10 +57,10 @@ def register(app: typer.Typer, progress_bar: Callable[[], AbstractContextManager
             say("Nothing has changed; there is nothing to release.")
             return
         with progress_bar() as show:
-            before_use = partial(published.publish, progress=show)
+            before_use = partial(place.publish, progress=show)
             asked = parameters(snapshot.manifest)
-            built = pipeline.build(extracts, published.folder, asked, show, before_use=before_use)
-        say(f"Snapshot {built.number} of {built.rows('outcomes'):,} Devices is in use in {published}")
+            built = pipeline.build(extracts, place.folder, asked, show, before_use=before_use)
+        say(f"Snapshot {built.number} of {built.rows('outcomes'):,} Devices is in use in {place}")
 
 
 def lines(snapshot: Snapshot) -> list[str]:

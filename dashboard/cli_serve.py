@@ -64,15 +64,19 @@ def run(marts: Published, settings: Settings, say: Callable[[str], None]) -> Non
         stdout=subprocess.DEVNULL,
     )
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    end = threading.Event()
     with server.stdin:
         try:
             await_health(server, address)
             say(f"Dashboard: {address}")
-            threading.Thread(target=follow, args=[marts, threading.Event()], name="follow", daemon=True).start()
+            threading.Thread(target=follow, args=[marts, end], name="follow", daemon=True).start()
             status = server.wait()
         except KeyboardInterrupt:
             server.terminate()
             status = server.wait()
+        finally:
+            end.set()
+            marts.stop()
     if status > 0:
         raise RuntimeError(f"the dashboard stopped with status {status}")
 

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from dashboard.cli_paths import Marts, MartsToChange
-from dashboard.cli_progress import PlainLines, say_aside
-from data import keeping, places, scopes
+from dashboard.cli_paths import Marts, MartsToChange, published
+from data import keeping, scopes
 from data.marts import in_use, snapshots
 from data.mirror import Published
 
@@ -39,48 +38,44 @@ def register(app: typer.Typer, say: Callable[[str], None]) -> None:
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tells what would go.")] = False,
     ) -> None:
         """Removes all but the newest snapshots, never the one in use nor one that a reader has open."""
-        published = places.marts_at(str(marts))
-        published.pull(PlainLines(say_aside))
-        prune_and_tell(published, keep, say, dry_run)
+        prune_and_tell(published(marts), keep, say, dry_run)
 
     @commands.command()
     def use(number: Number, marts: MartsToChange) -> None:
         """Puts a kept snapshot to use again, once every file of it is verified; pages show it at their next run."""
-        published = places.marts_at(str(marts))
-        published.pull(PlainLines(say_aside))
+        place = published(marts)
         with _known():
-            keeping.use(published.folder, number, published.use)
-        say(f"Snapshot {number} is in use in {published}")
+            keeping.use(place.folder, number, place.use)
+        say(f"Snapshot {number} is in use in {place}")
 
     @commands.command()
     def verify(
         marts: MartsToChange, number: Annotated[int | None, typer.Argument(min=1, help="Only this snapshot.")] = None
     ) -> None:
         """Computes the digest of every file of every snapshot, and names each file that is not as it was written."""
-        published = places.marts_at(str(marts))
-        published.pull(PlainLines(say_aside))
+        place = published(marts)
         with _known():
-            found = keeping.verify(published.folder, number)
+            found = keeping.verify(place.folder, number)
         problems = [f"snapshot {one}: {what}" for one, damage in found.items() for what in damage]
-        problems += published.problems()
-        if in_use(published.folder) is None:
+        problems += place.problems()
+        if in_use(place.folder) is None:
             problems.append("CURRENT names no snapshot: put one to use with pco snapshots use, or build")
         for one, damage in found.items():
             say(f"snapshot {one}: {'damaged' if damage else 'whole'}")
         for problem in problems:
             print(f"pco: {problem}", file=sys.stderr)
         if problems:
+            # What can be fetched anew is whole for the next reader.
+            place.repair([one for one, damage in found.items() if damage])
             raise typer.Exit(1)
 
 
 def prune_and_tell(marts: Published, keep: int, say: Callable[[str], None], dry_run: bool = False) -> None:
     """Removes older snapshots and what was sealed of them, a line for what became of each."""
-    fates = keeping.prune(marts.folder, keep, dry_run)
-    for number, fate in fates.items():
+    for number, fate in keeping.prune(marts.folder, keep, dry_run, marts.forget).items():
         would = " would be" if dry_run and fate == keeping.REMOVED else ""
         say(f"snapshot {number}:{would} {fate}")
     if not dry_run:
-        marts.forget(f"{number:06d}" for number, fate in fates.items() if fate == keeping.REMOVED)
         # It imports streamlit, which takes longer than all else that a command needs.
         from dashboard import access
 

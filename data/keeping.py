@@ -86,8 +86,15 @@ def use(marts: Path, number: int, before_use: Callable[[str], None] = lambda nam
             put_to_use(marts, folder.name, Path(work))
 
 
-def prune(marts: Path, keep: int, dry_run: bool = False) -> dict[int, str]:
+def prune(
+    marts: Path,
+    keep: int,
+    dry_run: bool = False,
+    before_removal: Callable[[list[str]], None] = lambda names: None,
+) -> dict[int, str]:
     """Removes all but the `keep` newest whole snapshots; returns what became (or would become) of each.
+
+    before_removal: is told the names of those that go, be it none; if it raises, nothing goes.
 
     Never goes: the one in use, the one read in its place when it is damaged, and any that a process has open (it holds
     a shared lock; a session of the dashboard counts for as long as it shows that snapshot). A file system without
@@ -97,6 +104,7 @@ def prune(marts: Path, keep: int, dry_run: bool = False) -> dict[int, str]:
         return _fates(marts, keep)
     with locked(marts):
         fates = _fates(marts, keep)
+        before_removal([f"{number:06d}" for number, fate in fates.items() if fate == REMOVED])
         for number, fate in fates.items():
             if fate == REMOVED:
                 folder = folder_of(marts, number)

@@ -2,25 +2,27 @@
 
     PREFIX/objects/<sha256>            files of snapshots and their manifests; an object never changes
     PREFIX/heads/000000042-<id>.json   which snapshots there are, and which one is in use; the last head counts
+    PREFIX/claims/000000043-<id>       someone is about to write the head of that number
 
 Who reads makes the mirror what the last head says, and reads it like any marts folder. A build puts a snapshot's files
 into the store before the head that names them, and CURRENT of the mirror moves after that: for any reader a snapshot is
-there whole or not at all. Only what no snapshot has yet is put, and only what the mirror lacks is fetched.
+there whole or not at all. Only what the store lacks is put, and only what the mirror lacks is fetched.
 
-A store has no locks. A head has a number after that of the head it follows, and a name of its own; whoever finds, once
-his is written, another of that number takes his away and gives up. As a store lists all that was written before, of two
-that write at once at most one goes on.
+A store has no locks. Who writes a head first claims its number, and gives up if he then finds another claim or head of
+it: as a store lists all that was written before, of two at once at most one goes on.
 """
 
 import hashlib
 import json
+import logging
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
@@ -44,12 +46,20 @@ from data.marts import remove as take_away
 VARIABLE = "PCO_MIRRORS"
 NOTE = "mirrored.json"
 FETCHING, PUTTING = "Fetching snapshots (bytes)", "Putting the snapshot into the store (bytes)"
-HEAD = re.compile(r"heads/(\d{9})-[0-9a-f]{32}\.json", re.ASCII)
+HEAD = re.compile(r"heads/\d{9}-[0-9a-f]{32}\.json", re.ASCII)
+CLAIM, OBJECT = re.compile(r"claims/\d{9}-[0-9a-f]{32}", re.ASCII), re.compile(r"objects/[0-9a-f]{64}", re.ASCII)
 DIGEST, NUMBER = re.compile(r"[0-9a-f]{64}", re.ASCII), re.compile(r"\d{6}", re.ASCII)
-# Readers that have listed heads still find the one that they ask for.
-HEADS_KEPT = 10
+# A file of a snapshot, below its folder.
+FILE = re.compile(r"(\w[\w-]*/)*\w[\w.-]*\.parquet", re.ASCII)
+MOST_BYTES_A_MANIFEST = 256 << 20
+# Readers that have listed heads still find the one that they ask for; they ask again so often.
+HEADS_KEPT, TRIES = 10, 5
+# A claim that is older is of a process that died.
+CLAIMED_NS = 900 * 10**9
 # An object that no snapshot names may be of a build that has not published yet.
 UNNAMED_NS = 24 * 3600 * 10**9
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 
@@ -76,11 +86,17 @@ class Published:
         """Puts a published snapshot to use elsewhere before it is in the folder, whose lock is held."""
 
     def forget(self, names: Iterable[str]) -> None:
-        """Removes snapshots elsewhere once they are gone from the folder."""
+        """Removes snapshots elsewhere before they are gone from the folder, whose lock is held."""
 
     def problems(self) -> list[str]:
         """What is wrong elsewhere with what is published."""
         return []
+
+    def repair(self, numbers: Iterable[int], progress: Progress = silent) -> None:
+        """Makes damaged snapshots whole again, if there is anything to make them from."""
+
+    def stop(self) -> None:
+        """Ends, at its next block, a `pull` of another thread."""
 
 
 @dataclass(frozen=True)
@@ -114,58 +130,53 @@ class Mirror(Published):
         bucket, _, _ = self.store.root.partition("/")
         digest = hashlib.sha256(f"{s3.endpoint()} {self.store}".encode()).hexdigest()
         super().__init__(mirrors() / f"{bucket}-{digest[:16]}")
+        self._is_stopped = False
 
     def __str__(self) -> str:
         return str(self.store)
 
+    def stop(self) -> None:
+        self._is_stopped = True
+
     # --- from the store -------------------------------------------------------------------------------------
 
     def pull(self, progress: Progress = silent) -> None:
+        head = self._head_of_pull()
+        if head and head.name == self._followed() and in_use(self.folder) == head.in_use and not self._missing(head):
+            return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.folder):
-            head, before = self._head(), self._followed()
-            if before and (head is None or head.number < _number(before)):
-                raise RuntimeError(
-                    f"{self}: what was published here is gone from the store; to begin anew remove {self.folder}"
-                )
-            if head is None:
-                return
-            with TemporaryDirectory(prefix=".draft-mirror-", dir=self.folder) as work:
-                self._fetch_snapshots(head, Path(work), progress)
-                if in_use(self.folder) != head.in_use:
+            # Another may have been here before the lock was.
+            if head := self._head_of_pull():
+                self._make_like(head, progress)
+
+    def _head_of_pull(self) -> Head | None:
+        head, before = self._head(), self._followed()
+        if before and (head is None or head.number < _number(before)):
+            raise RuntimeError(
+                f"{self}: what was published here is gone from the store; to begin anew remove {self.folder}"
+            )
+        return head
+
+    def _make_like(self, head: Head, progress: Progress) -> None:
+        with TemporaryDirectory(prefix=".draft-mirror-", dir=self.folder) as work:
+            fetched = self._fetch_snapshots(head, Path(work), progress)
+            # The one to be read comes first: what stands beside it is never read in its place.
+            for name in sorted(fetched, key=lambda name: (name != head.in_use, name)):
+                if not self._put_in_place(fetched[name]):
+                    reason = f"{self.folder}: snapshot {int(name)} is damaged here, and a process reads it; end that"
+                    if name == head.in_use:
+                        raise RuntimeError(reason)
+                    log.warning("%s", reason)
+                if name == head.in_use:
                     put_to_use(self.folder, head.in_use, Path(work), head.greatest)
-            self._remove_but(head)
-            self._follow(head.name)
+            # Also where only another snapshot was published, so that its number is known.
+            put_to_use(self.folder, head.in_use, Path(work), head.greatest)
+        self._remove_but(head)
+        self._follow(head.name)
 
-    def _fetch_snapshots(self, head: Head, work: Path, progress: Progress) -> None:
-        missing = {name: digest for name, digest in head.snapshots.items() if not self._has(name, digest)}
-        manifests = {name: self._manifest(name, digest) for name, digest in missing.items()}
-        here = self._files_here(set(head.snapshots) - set(missing))
-        total = sum(file.size for manifest in manifests.values() for file in _files(manifest))
-        done = 0
-        for name, manifest in manifests.items():
-            draft = work / name
-            with ThreadPoolExecutor(s3.OBJECTS_AT_ONCE) as pool:
-                files = {pool.submit(self._fetch, file, draft, here): file for file in _files(manifest)}
-                for fetched in as_completed(files):
-                    here[files[fetched].sha256] = fetched.result()
-                    done += files[fetched].size
-                    progress(FETCHING, done, total)
-            write_durably(draft / "manifest.json", manifest)
-            seal(draft)
-            for folder in [*(path for path in draft.rglob("*") if path.is_dir()), draft]:
-                sync(folder)
-            here |= self._put_in_place(draft, name, manifest)
-
-    def _put_in_place(self, draft: Path, name: str, manifest: bytes) -> dict[str, Path]:
-        to = self.folder / "snapshots" / name
-        if to.exists():
-            # Damaged, or another history's.
-            take_away(self.folder, to)
-        to.parent.mkdir(exist_ok=True)
-        draft.rename(to)
-        sync(to.parent)
-        return {file.sha256: to / file.name for file in _files(manifest)}
+    def _missing(self, head: Head) -> dict[str, str]:
+        return {name: digest for name, digest in head.snapshots.items() if not self._has(name, digest)}
 
     def _has(self, name: str, digest: str) -> bool:
         folder = self.folder / "snapshots" / name
@@ -173,29 +184,86 @@ class Mirror(Published):
             return digest_of(folder / "manifest.json") == digest and opened(folder).manifest is not None
         return False
 
+    def _fetch_snapshots(self, head: Head, work: Path, progress: Progress) -> dict[str, Path]:
+        """Whole snapshots that the mirror lacks, each in a folder; an old one that the store has lost is left out."""
+        missing = self._missing(head)
+        manifests = {name: self._manifest(name, digest) for name, digest in missing.items()}
+        sizes = self._sizes() if missing else {}
+        for name in list(manifests):
+            if (problems := self._not_there(_files(manifests[name]), sizes)) and name == head.in_use:
+                raise RuntimeError(problems[0])
+            if problems:
+                log.warning("%s: snapshot %d cannot be fetched (%s)", self, int(name), problems[0])
+                del manifests[name]
+        here = self._files_here(set(head.snapshots) - set(missing))
+        wanted = {file.sha256: file for manifest in manifests.values() for file in _files(manifest)}
+        objects = work / "objects"
+        objects.mkdir()
+        self._each(lambda file: self._fetch(file, objects, here), wanted.values(), FETCHING, progress)
+        for name, manifest in manifests.items():
+            draft = work / name
+            for file in _files(manifest):
+                (draft / file.name).parent.mkdir(parents=True, exist_ok=True)
+                os.link(objects / file.sha256, draft / file.name)
+            write_durably(draft / "manifest.json", manifest)
+            seal(draft)
+            for folder in [*(path for path in draft.rglob("*") if path.is_dir()), draft]:
+                sync(folder)
+            # What cannot be opened is not put in place.
+            opened(draft)
+        return {name: work / name for name in manifests}
+
+    def _put_in_place(self, draft: Path) -> bool:
+        """In place of a damaged one, if need be; False if a process has that open."""
+        to = self.folder / "snapshots" / draft.name
+        if to.exists() and not self._remove(to):
+            return False
+        to.parent.mkdir(exist_ok=True)
+        draft.rename(to)
+        sync(to.parent)
+        return True
+
     def _files_here(self, names: Iterable[str]) -> dict[str, Path]:
         """Digest -> a file of the mirror that is said to have it."""
         folders = [self.folder / "snapshots" / name for name in names]
-        return {
-            f.sha256: folder / f.name for folder in folders for f in _files((folder / "manifest.json").read_bytes())
-        }
+        files = {folder: _files((folder / "manifest.json").read_bytes()) for folder in folders}
+        return {file.sha256: folder / file.name for folder in folders for file in files[folder]}
 
-    def _fetch(self, file: File, draft: Path, here: dict[str, Path]) -> Path:
-        to = draft / file.name
-        to.parent.mkdir(parents=True, exist_ok=True)
+    def _fetch(self, file: File, objects: Path, here: dict[str, Path]) -> None:
+        to = objects / file.sha256
         with suppress(KeyError, OSError):
             if digest_of(here[file.sha256]) == file.sha256:
                 os.link(here[file.sha256], to)
-                return to
-        found = hashlib.sha256()
-        with self.store.opened(f"objects/{file.sha256}") as source, to.open("wb") as target:
-            while block := source.read(s3.BYTES_AT_ONCE):
+                return
+        found, size = hashlib.sha256(), 0
+        with self.store.opened(f"objects/{file.sha256}") as source, to.open("xb") as target:
+            while size <= file.size and (block := source.read(s3.BYTES_AT_ONCE)):
+                self._go_on()
                 found.update(block)
-                target.write(block)
+                size += target.write(block)
         if found.hexdigest() != file.sha256:
             raise RuntimeError(f"{self}/objects/{file.sha256}: is not as it was written")
         sync(to)
-        return to
+
+    def _each(self, do: Callable[[File], None], files: Iterable[File], stage: str, progress: Progress) -> None:
+        """Does it with each file, some at a time; the first failure ends it."""
+        done, total = 0, sum(file.size for file in files)
+        with ThreadPoolExecutor(s3.OBJECTS_AT_ONCE) as pool:
+            doing = {pool.submit(do, file): file for file in files}
+            try:
+                for did in as_completed(doing):
+                    did.result()
+                    done += doing[did].size
+                    progress(stage, done, total)
+            except BaseException:
+                self._is_stopped = True
+                pool.shutdown(cancel_futures=True)
+                self._is_stopped = False
+                raise
+
+    def _go_on(self) -> None:
+        if self._is_stopped:
+            raise InterruptedError("stopped")
 
     def _manifest(self, name: str, digest: str) -> bytes:
         """The manifest of a snapshot, from the mirror if it is there; raises RuntimeError if it is not as written."""
@@ -203,7 +271,7 @@ class Mirror(Published):
             text = (self.folder / "snapshots" / name / "manifest.json").read_bytes()
             if hashlib.sha256(text).hexdigest() == digest:
                 return text
-        text = self.store.read(f"objects/{digest}")
+        text = self.store.read(f"objects/{digest}", MOST_BYTES_A_MANIFEST)
         if hashlib.sha256(text).hexdigest() != digest:
             raise RuntimeError(f"{self}/objects/{digest}: is not as it was written")
         return text
@@ -211,39 +279,49 @@ class Mirror(Published):
     def _remove_but(self, head: Head) -> None:
         for folder in numbered(self.folder):
             if folder.name not in head.snapshots:
-                with keeping.alone_with(folder) as alone:
-                    if alone:
-                        take_away(self.folder, folder)
+                self._remove(folder)
+
+    def _remove(self, folder: Path) -> bool:
+        """False if a process has it open."""
+        with keeping.alone_with(folder) as alone:
+            if alone:
+                take_away(self.folder, folder)
+            return alone
+
+    def repair(self, numbers: Iterable[int], progress: Progress = silent) -> None:
+        with locked(self.folder):
+            for number in numbers:
+                self._remove(keeping.folder_of(self.folder, number))
+        self.pull(progress)
 
     # --- heads ----------------------------------------------------------------------------------------------
 
     def _head(self) -> Head | None:
-        """The last head; of two with one number, of which at most one lasts, the first."""
-        while heads := self._heads():
-            last = max(map(_number, (one.name for one in heads)))
-            of_last = [one for one in heads if _number(one.name) == last]
-            name = min(of_last, key=lambda one: (one.modified_ns, one.name)).name
-            # It may be taken away meanwhile.
+        for _ in range(TRIES):
+            heads = self._listed("heads", HEAD)
+            if not heads:
+                return None
+            # It may be removed meanwhile, when there are later ones.
             with suppress(FileNotFoundError):
-                return self._read_head(name)
-        return None
+                return self._read_head(max(one.name for one in heads))
+        raise FileNotFoundError(f"{self}: lists a head that cannot be read")
 
-    def _heads(self) -> list[s3.Object]:
+    def _listed(self, folder: str, named: re.Pattern[str]) -> list[s3.Object]:
         try:
-            return [one for one in self.store.listed("heads") if HEAD.fullmatch(one.name)]
+            return [one for one in self.store.listed(folder) if named.fullmatch(one.name)]
         except FileNotFoundError:
             return []
 
     def _read_head(self, name: str) -> Head:
-        text = self.store.read(name)
+        text = self.store.read(name, MOST_BYTES_A_MANIFEST)
         try:
             head = Head(name, **json.loads(text))
             for number, digest in head.snapshots.items():
                 if not (NUMBER.fullmatch(number) and DIGEST.fullmatch(digest) and number <= head.greatest):
-                    raise ValueError(f"it names {number} and {digest}")
+                    raise ValueError(f"it names {number!r} and {digest!r}")
             if not (NUMBER.fullmatch(head.greatest) and head.in_use in head.snapshots):
-                raise ValueError(f"it names {head.in_use} and {head.greatest}")
-        except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"it names {head.in_use!r} and {head.greatest!r}")
+        except UNREADABLE as error:
             raise RuntimeError(f"{self}/{name}: is no head ({error})") from error
         return head
 
@@ -269,55 +347,60 @@ class Mirror(Published):
         return RuntimeError(f"{self}: something else was published there meanwhile; run the command again")
 
     def _replace(self, before: Head | None, **told: str | dict) -> Head:
-        """Writes the head after the last one; raises RuntimeError if another was written meanwhile."""
-        number = before.number + 1 if before else 1
-        head = Head(f"heads/{number:09d}-{uuid4().hex}.json", **told)
+        """Writes the head after the last one; raises RuntimeError if another was written meanwhile, or is about to."""
+        number, mine = before.number + 1 if before else 1, uuid4().hex
+        head = Head(f"heads/{number:09d}-{mine}.json", **told)
         content = asdict(head)
         del content["name"]
-        self.store.write(head.name, json.dumps(content, indent=1).encode())
-        others = [one.name for one in self._heads() if one.name != head.name]
-        if any(_number(name) == number for name in others) or (before and before.name not in others):
-            self.store.remove(head.name)
-            raise self._overtaken()
-        self._follow(head.name)
-        for name in others:
-            if _number(name) <= number - HEADS_KEPT:
-                with suppress(OSError):
-                    self.store.remove(name)
+        claim = f"claims/{number:09d}-{mine}"
+        self.store.write(claim, b"1")
+        try:
+            # In this order: who wrote a head took his claim away after it.
+            claims, heads = self._listed("claims", CLAIM), self._listed("heads", HEAD)
+            now = max((one.modified_ns for one in claims), default=0)
+            of_number = [one for one in claims if _number(one.name) == number and one.modified_ns > now - CLAIMED_NS]
+            later = [one for one in heads if _number(one.name) >= number]
+            if [one.name for one in of_number] != [claim] or later:
+                raise self._overtaken()
+            self.store.write(head.name, json.dumps(content, indent=1).encode())
+        finally:
+            with suppress(OSError):
+                self.store.remove(claim)
+        # It is published now: what fails from here on is made up for by the next command.
+        with suppress(OSError):
+            self._follow(head.name)
+            for one in heads:
+                if _number(one.name) <= number - HEADS_KEPT:
+                    self.store.remove(one.name)
         return head
 
     # --- into the store -------------------------------------------------------------------------------------
 
     def publish(self, snapshot: Path, progress: Progress = silent) -> None:
         head = self._last()
+        if head and snapshot.name <= head.greatest:
+            raise self._overtaken()
         manifest = (snapshot / "manifest.json").read_bytes()
         digest = hashlib.sha256(manifest).hexdigest()
         snapshots = head.snapshots if head else {}
-        named = self._named(snapshots)
+        named, sizes = self._named(snapshots), self._sizes()
         files = {file.sha256: file for file in _files(manifest)}
-        new = [file for sha256, file in files.items() if sha256 not in named]
-        done, total = 0, sum(file.size for file in new)
-        with ThreadPoolExecutor(s3.OBJECTS_AT_ONCE) as pool:
-            puts = {pool.submit(self._put, file, snapshot): file for file in new}
-            for put in as_completed(puts):
-                put.result()
-                done += puts[put].size
-                progress(PUTTING, done, total)
+        # What no snapshot names is put anew, as it may be about to be removed.
+        new = [f for sha256, f in files.items() if sha256 not in named or sizes.get(sha256) != f.size]
+        self._each(lambda file: self._put(file, snapshot), new, PUTTING, progress)
         self.store.write(f"objects/{digest}", manifest)
-        if problems := self._not_there(files.values()):
+        if problems := self._not_there(files.values(), self._sizes()):
             raise RuntimeError(problems[0])
-        self._replace(
-            head, in_use=snapshot.name, greatest=snapshot.name, snapshots={**snapshots, snapshot.name: digest}
-        )
+        snapshots = {**snapshots, snapshot.name: digest}
+        self._replace(head, in_use=snapshot.name, greatest=snapshot.name, snapshots=snapshots)
 
     def _put(self, file: File, snapshot: Path) -> None:
-        found = hashlib.sha256()
-        with (snapshot / file.name).open("rb") as source, self.store.writing(f"objects/{file.sha256}") as target:
-            while block := source.read(s3.BYTES_AT_ONCE):
-                found.update(block)
-                target.write(block)
-        if found.hexdigest() != file.sha256:
+        path = snapshot / file.name
+        # Before a byte of it is put: another snapshot may have an object of this name.
+        if digest_of(path) != file.sha256:
             raise SnapshotDamaged(snapshot, f"{file.name} is not as it was written")
+        with path.open("rb") as source, self.store.writing(f"objects/{file.sha256}") as target:
+            shutil.copyfileobj(source, target, s3.BYTES_AT_ONCE)
 
     def use(self, name: str) -> None:
         head = self._last()
@@ -326,19 +409,26 @@ class Mirror(Published):
         self._replace(head, in_use=name, greatest=head.greatest, snapshots=head.snapshots)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Objects that no snapshot names any more go once they are a day old."""
-        with locked(self.folder):
-            head = self._last()
-            if head is None:
-                return
-            kept = {name: digest for name, digest in head.snapshots.items() if name not in set(names)}
-            if kept != head.snapshots:
-                head = self._replace(head, in_use=head.in_use, greatest=head.greatest, snapshots=kept)
-            named = self._named(head.snapshots)
-            now = self.store.found(head.name).modified_ns
-            for one in self.store.listed("objects"):
-                if one.name.removeprefix("objects/") not in named and one.modified_ns < now - UNNAMED_NS:
-                    self.store.remove(one.name)
+        head, gone = self._last(), set(names)
+        if head is None:
+            return
+        kept = {name: digest for name, digest in head.snapshots.items() if name not in gone}
+        if kept != head.snapshots:
+            head = self._replace(head, in_use=head.in_use, greatest=head.greatest, snapshots=kept)
+        self._remove_unnamed(head)
+
+    def _remove_unnamed(self, head: Head) -> None:
+        """Removes objects that no snapshot names and that are a day old, as long as nobody publishes meanwhile."""
+        named, now = self._named(head.snapshots), self.store.found(head.name).modified_ns
+        for one in self._listed("objects", OBJECT):
+            if one.name.removeprefix("objects/") not in named and one.modified_ns < now - UNNAMED_NS:
+                is_last = max(other.name for other in self._listed("heads", HEAD)) == head.name
+                if not is_last or self._listed("claims", CLAIM):
+                    return
+                # A build may have put it anew, for a snapshot to come.
+                with suppress(FileNotFoundError):
+                    if self.store.found(one.name) == one:
+                        self.store.remove(one.name)
 
     def _named(self, snapshots: dict[str, str]) -> set[str]:
         """The digests of all objects that the snapshots are made of."""
@@ -348,14 +438,18 @@ class Mirror(Published):
     def problems(self) -> list[str]:
         head = self._head()
         manifests = [self._manifest(name, digest) for name, digest in head.snapshots.items()] if head else []
-        return self._not_there({file.sha256: file for manifest in manifests for file in _files(manifest)}.values())
+        files = {file.sha256: file for manifest in manifests for file in _files(manifest)}
+        return self._not_there(files.values(), self._sizes())
 
-    def _not_there(self, files: Iterable[File]) -> list[str]:
-        sizes = {one.name: one.size for one in self.store.listed("objects")}
+    def _sizes(self) -> dict[str, int]:
+        """Digest -> bytes of the object in the store."""
+        return {one.name.removeprefix("objects/"): one.size for one in self._listed("objects", OBJECT)}
+
+    def _not_there(self, files: Iterable[File], sizes: dict[str, int]) -> list[str]:
         return [
             f"{self}/objects/{file.sha256}: has {found} bytes and not {file.size:,}"
             for file in files
-            if (found := sizes.get(f"objects/{file.sha256}", "no")) != file.size
+            if (found := sizes.get(file.sha256, "no")) != file.size
         ]
 
 
@@ -367,18 +461,21 @@ def mirrors() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "post-commissioning-outcomes"
 
 
-def _number(head: str) -> int:
-    return int(HEAD.fullmatch(head)[1])
+def _number(name: str) -> int:
+    """Of a head or a claim."""
+    return int(re.search(r"/(\d{9})-", name, re.ASCII)[1])
 
 
 def _files(manifest: bytes) -> list[File]:
-    """The files that a manifest names; raises RuntimeError for a name that leads out of the snapshot's folder."""
+    """The files that a manifest names; raises RuntimeError for names that no build gives."""
     try:
         files = [File(file["name"], file["bytes"], file["sha256"]) for file in json.loads(manifest)["files"]]
         for file in files:
-            name = PurePosixPath(file.name)
-            if name.is_absolute() or ".." in name.parts or "\0" in file.name or not DIGEST.fullmatch(file.sha256):
-                raise ValueError(f"names {file.name} and {file.sha256}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+            is_size = isinstance(file.size, int) and file.size >= 0
+            if not (FILE.fullmatch(file.name) and DIGEST.fullmatch(file.sha256) and is_size):
+                raise ValueError(f"it names {file.name!r} of {file.size!r} bytes and digest {file.sha256!r}")
+        if len({file.name for file in files}) < len(files):
+            raise ValueError("it names a file twice")
+    except UNREADABLE as error:
         raise RuntimeError(f"a manifest in the store cannot be read ({error})") from error
     return files

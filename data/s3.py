@@ -52,16 +52,25 @@ class Prefix:
         )
 
     def found(self, name: str) -> Object:
+        """Raises FileNotFoundError."""
+        from pyarrow import fs
+
         [info] = self._store.get_file_info([f"{self.root}/{name}"])
+        if info.type != fs.FileType.File:
+            raise FileNotFoundError(f"{self}/{name}: there is no such object")
         return Object(name, info.size, info.mtime_ns)
 
     def opened(self, name: str) -> BinaryIO:
         """To be read from its beginning to its end; raises FileNotFoundError."""
         return self._store.open_input_stream(f"{self.root}/{name}")
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
+        """A small object; raises OSError if it has more than `most` bytes."""
         with self.opened(name) as source:
-            return source.read()
+            content = source.read(most + 1)
+        if len(content) > most:
+            raise OSError(f"{self}/{name}: has more than {most:,} bytes")
+        return content
 
     def writing(self, name: str) -> BinaryIO:
         """The object is there once this is closed."""

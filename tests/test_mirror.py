@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,7 +16,7 @@ from test_build import outcomes_of
 
 from dashboard import cli_serve
 from data import mirror, s3
-from data.marts import Snapshot, current, opened
+from data.marts import Hold, Snapshot, current, locked, opened
 
 BUCKET, PREFIX = "estate", "the/marts"
 MARTS = f"s3://{BUCKET}/{PREFIX}"
@@ -51,7 +52,7 @@ def build(extracts: Path, *options):
 def built(folder: Path, devices=(1, 2, 3), **extracts) -> Path:
     here = folders(folder, secure_devices(devices) | extracts)
     ran = build(here.extracts)
-    assert (ran.status, ran.problems) == (0, [])
+    assert ran.status == 0, ran.err
     return here.extracts
 
 
@@ -162,7 +163,9 @@ def test_a_file_as_large_as_to_be_put_in_parts_arrives_whole(store):
     prefix.write("objects/large", body)
     assert store.objects[f"{PREFIX}/objects/large"].body == body
     assert len(store.parts["0"]) > 1
-    assert prefix.read("objects/large") == body
+    assert prefix.read("objects/large", len(body)) == body
+    with pytest.raises(OSError, match="has more than 10 bytes"):
+        prefix.read("objects/large", 10)
 
 
 # --- other commands -----------------------------------------------------------------------------------------
@@ -326,22 +329,74 @@ def test_a_file_damaged_here_is_not_put(tmp_path, store):
     assert ran.status == 1
     assert "counts-00000.parquet is not as it was written" in ran.problems[0]
     assert keys(store, "heads") == set()
+    assert {hashlib.sha256(store.objects[key].body).hexdigest() for key in keys(store, "objects")} == {
+        key.rpartition("/")[2] for key in keys(store, "objects")
+    }
 
 
-@pytest.mark.parametrize("name", ["../../../out.parquet", "/out.parquet"])
-def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path, store, elsewhere, name):
-    built(tmp_path)
-    manifest = json.dumps(in_mirror().manifest | {"files": [{"name": name, "bytes": 1, "sha256": "0" * 64}]}).encode()
-    digest = hashlib.sha256(manifest).hexdigest()
-    store.put(f"{PREFIX}/objects/{digest}", manifest)
-    store.put(f"{PREFIX}/objects/{'0' * 64}", b"x")
+def published_as(store, manifest: dict) -> None:
+    """Another head, whose one snapshot has this manifest."""
+    text = json.dumps(manifest).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    store.put(f"{PREFIX}/objects/{digest}", text)
     told = head_of(store) | {"snapshots": {"000001": digest}}
     store.put(f"{PREFIX}/heads/000000002-{'a' * 32}.json", json.dumps(told).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("../../../out.parquet", 1),
+        ("/out.parquet", 1),
+        ("a/../out.parquet", 1),
+        ("./counts-00000.parquet", 1),
+        ("manifest.json", 1),
+        ("a\x1b[2J.parquet", 1),
+        ("a.parquet", "abc"),
+        ("a.parquet", -1),
+        (["a.parquet"], 1),
+    ],
+)
+def test_a_manifest_cannot_name_what_no_build_writes(tmp_path, store, elsewhere, name, size):
+    built(tmp_path)
+    store.put(f"{PREFIX}/objects/{'0' * 64}", b"x")
+    published_as(store, in_mirror().manifest | {"files": [{"name": name, "bytes": size, "sha256": "0" * 64}]})
     with elsewhere:
         ran = pco("status", "--marts", MARTS)
     assert ran.status == 1
-    assert "a manifest in the store cannot be read (names" in ran.problems[-1]
+    assert "a manifest in the store cannot be read (" in ran.problems[-1]
+    assert "\x1b" not in ran.err
     assert list(tmp_path.rglob("out.parquet")) == []
+
+
+def test_a_manifest_cannot_name_a_file_twice(tmp_path, store, elsewhere):
+    built(tmp_path)
+    files = in_mirror().manifest["files"]
+    published_as(store, in_mirror().manifest | {"files": [*files, files[0] | {"sha256": "0" * 64}]})
+    with elsewhere:
+        ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert "it names a file twice" in ran.problems[-1]
+
+
+@pytest.mark.parametrize("change", [{"format": 3}, {"snapshot": "000007"}])
+def test_what_cannot_be_opened_here_is_not_put_to_use(tmp_path, store, change):
+    built(tmp_path)
+    published_as(store, in_mirror().manifest | change)
+    assert pco("status", "--marts", MARTS).status == 1
+    assert (in_mirror().manifest["format"], in_mirror().manifest["snapshot"]) == (2, "000001")
+
+
+def test_an_object_longer_than_its_manifest_says_is_not_fetched_to_its_end(tmp_path, store, elsewhere):
+    built(tmp_path)
+    counts = in_mirror().files("counts")[0].read_bytes()
+    manifest = in_mirror().manifest
+    [file] = [file for file in manifest["files"] if file["table"] == "counts"]
+    store.put(f"{PREFIX}/objects/{file['sha256']}", counts * 3)
+    with elsewhere:
+        ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert f"has {3 * len(counts)} bytes and not {len(counts):,}" in ran.problems[-1]
 
 
 @pytest.mark.parametrize(
@@ -395,22 +450,117 @@ def test_of_two_builds_at_once_the_later_is_refused(tmp_path, store, elsewhere):
         assert (status()["snapshot"], status()["devices_in_scope"]) == (3, 4)
 
 
-def test_of_two_heads_with_one_number_neither_stays_with_who_finds_the_other(tmp_path, store):
+def test_who_finds_another_claim_gives_up(tmp_path, store):
     built(tmp_path)
-    other = f"{PREFIX}/heads/000000002-{'f' * 32}.json"
-    body = store.objects[max(keys(store, "heads"))].body
-
-    def another_too(method, key):
-        if "/heads/" in key and other not in store.objects:
-            store.put(other, body)
-
-    store.before = another_too
+    store.put(f"{PREFIX}/claims/000000002-{'f' * 32}", b"1")
     ran = build(folders(tmp_path / "ours", secure_devices((1, 2, 3, 4))).extracts)
     assert ran.status == 1
     assert "something else was published there meanwhile" in ran.problems[0]
-    assert max(keys(store, "heads")) == other
-    assert len(keys(store, "heads")) == 2
+    assert len(keys(store, "heads")) == 1
     assert status()["devices_in_scope"] == 3
+
+
+def test_a_claim_of_a_process_that_died_does_not_last(tmp_path, store):
+    built(tmp_path)
+    claim = f"{PREFIX}/claims/000000002-{'f' * 32}"
+    store.put(claim, b"1")
+    old = store.objects[claim]
+    store.objects[claim] = old._replace(at=old.at - timedelta(hours=1))
+    built(tmp_path / "ours", (1, 2, 3, 4))
+    assert status()["devices_in_scope"] == 4
+    assert keys(store, "claims") == {claim}
+
+
+def test_who_claims_after_a_head_of_his_number_gives_up(tmp_path, store):
+    built(tmp_path)
+    told = {name: head_of(store)[name] for name in ("in_use", "greatest", "snapshots")}
+    with pytest.raises(RuntimeError, match="something else was published there meanwhile"):
+        mirror.Mirror(MARTS)._replace(None, **told)
+    assert (len(keys(store, "heads")), keys(store, "claims")) == (1, set())
+
+
+def test_a_number_is_not_used_again_after_an_earlier_snapshot_was_put_to_use(tmp_path, store, elsewhere):
+    built(tmp_path / "1", (1,))
+    with elsewhere:
+        status()
+    built(tmp_path / "2", (1, 2))
+    assert pco("snapshots", "use", 1, "--marts", MARTS).status == 0
+    with elsewhere:
+        assert (status()["snapshot"], status()["snapshots"]) == (1, [1, 2])
+        store.fetched.clear()
+        assert status()["snapshots"] == [1, 2]
+        assert [key for key in store.fetched if "/objects/" in key] == []
+        built(tmp_path / "3", (1, 2, 3))
+        assert (status()["snapshot"], status()["snapshots"]) == (3, [1, 2, 3])
+    assert status()["snapshots"] == [1, 2, 3]
+
+
+def test_who_prunes_stops_once_something_is_published(tmp_path, store, elsewhere):
+    first = built(tmp_path / "1", (1, 2, 3))
+    built(tmp_path / "2", (1, 2))
+    removed, really = [], s3.Prefix.remove
+
+    def then_the_same_again(self, name):
+        really(self, name)
+        removed.extend([name] * name.startswith("objects/"))
+        if len(removed) == 1:
+            with patch.object(s3.Prefix, "remove", really), elsewhere:
+                assert build(first).status == 0
+
+    with patch.object(mirror, "UNNAMED_NS", -(10**10)), patch.object(s3.Prefix, "remove", then_the_same_again):
+        assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 1).status == 0
+    assert len(removed) == 1
+    assert status()["snapshots"] == [2, 3]
+    assert pco("snapshots", "verify", "--marts", MARTS).status == 0
+
+
+def test_what_the_store_lost_is_put_again_by_the_next_build(tmp_path, store, elsewhere):
+    extracts = built(tmp_path)
+    evidence = [file for file in in_mirror().manifest["files"] if file["table"].startswith("evidence/")]
+    del store.objects[f"{PREFIX}/objects/{evidence[0]['sha256']}"]
+    with elsewhere:
+        assert pco("status", "--marts", MARTS).status == 1
+    assert build(extracts).status == 0
+    with elsewhere:
+        assert status()["snapshot"] == 2
+
+
+def test_an_old_snapshot_that_the_store_lost_holds_up_no_reader(tmp_path, store, elsewhere):
+    built(tmp_path / "1", (1, 2))
+    counts = hashlib.sha256(in_mirror().files("counts")[0].read_bytes()).hexdigest()
+    built(tmp_path / "2", (3, 4, 5))
+    del store.objects[f"{PREFIX}/objects/{counts}"]
+    with elsewhere:
+        ran = pco("status", "--marts", MARTS, "--json")
+        assert (ran.status, json.loads(ran.out)["snapshots"]) == (0, [2])
+
+
+def test_damage_that_keeps_the_size_is_told_and_mended_by_verify(tmp_path, store):
+    built(tmp_path)
+    counts = in_mirror().files("counts")[0]
+    body = counts.read_bytes()
+    counts.write_bytes(body[:-5] + b"x" + body[-4:])
+    assert pco("snapshots", "verify", "--marts", MARTS).status == 1
+    assert pco("snapshots", "verify", "--marts", MARTS).status == 0
+    assert in_mirror().files("counts")[0].read_bytes() == body
+
+
+def test_a_damaged_snapshot_that_a_process_reads_is_left_alone(tmp_path, store):
+    built(tmp_path)
+    held = Hold(in_mirror().folder)
+    in_mirror().files("counts")[0].write_bytes(b"PAR1")
+    ran = pco("status", "--marts", MARTS)
+    assert ran.status == 1
+    assert "snapshot 1 is damaged here, and a process reads it" in ran.problems[-1]
+    del held
+    assert status()["devices_in_scope"] == 3
+
+
+def test_who_finds_nothing_new_needs_no_lock(tmp_path, store):
+    built(tmp_path)
+    with locked(in_mirror().folder.parent.parent):
+        mirror.Mirror(MARTS).pull()
+        assert status()["snapshot"] == 1
 
 
 def test_who_reads_while_it_is_built_here_sees_what_was_in_use(tmp_path, store):
