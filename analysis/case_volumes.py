@@ -14,6 +14,8 @@ MONTHS = 12
 CHF = "CHF"
 NO_PARTY = "Not recorded"
 KIND = ("device_type", "party_type", "cause")
+# What the counts are to tell apart, beside how Devices stand.
+COUNTED_BY = ("device_type", "supplier", "commissioned_month")
 COUNTED = ("reported_failures", "over_reported", "still_over_reported", "missed_created", "unverified_passed")
 
 

@@ -20,6 +20,8 @@ STANDINGS = ("failed", "passed", "not_due", "not_a_chf", "not_in_scope")
 NO_CHF = "no_chf"
 VERDICTS = ("secure", "not_secure", "unverified", NO_CHF)
 ALL_REGIONS, NO_REGION = "All regions", "Device not in scope"
+# Of the counts of a page, beside how Devices stand.
+COUNTED_BY = ("device_type", "csp_region", "commissioned_month")
 DAY_MICROSECONDS = 86_400_000_000
 OF_DEVICE = (
     "device_type",

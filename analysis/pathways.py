@@ -7,14 +7,13 @@ the one earlier in the criteria comes first; then those of other_steps.csv, then
 """
 
 from collections import Counter
-from dataclasses import replace
-from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
 from analysis.reported import CHECKS, USER_CHECKS, check_bit
+from analysis.roads import Roads
 from analysis.selection import Selection, added_up
 from data import reference
 from data.evidence import step_names
@@ -127,7 +126,7 @@ def _set(pathway: int, first_bit: int, names: tuple[str, ...]) -> tuple[str, ...
 
 
 def variants(
-    outcomes: pl.LazyFrame,
+    roads: Roads,
     selection: Selection,
     most: int,
     reported: str | None = None,
@@ -142,10 +141,11 @@ def variants(
     secure and device_keys_read are of those due.
     median_days: of pathway_hours. The other columns count Devices: see `_facts`.
     """
-    columns = ("pathway", "pathway_hours", "reported", "actual", "device_keys")
-    standing = pl.lit(True) if reported is None else pl.col("reported") == reported
-    devices = outcomes.filter(standing, *_conditions(selection)).select(columns).collect()
-    known = _facts(devices.group_by("pathway").len("times"), with_dsp, with_attempts)
+    ways = roads.counted(selection)
+    if reported is not None:
+        ways = ways.filter(pl.col("reported") == reported)
+    times = pl.col("devices").sum().alias("times")
+    known = _facts(ways.group_by("pathway").agg(times), with_dsp, with_attempts)
     by_road = known.group_by("variant").agg(pl.col("times").sum()).sort("times", "variant", descending=[True, False])
     is_shown = pl.col("variant").is_in(by_road["variant"].head(most).implode())
     known = known.with_columns(shown=pl.when(is_shown).then("variant").otherwise(pl.lit(OTHER, pl.UInt64)))
@@ -153,39 +153,33 @@ def variants(
         pl.col("variant").n_unique().cast(pl.Int64).alias("roads"),
         *((pl.col(fact) * pl.col("times")).sum().cast(pl.Int64).alias(fact) for fact in FACTS),
     )
-    found = devices.join(known.select("pathway", "shown"), on="pathway").group_by("shown").agg(_tallies())
+    ways = ways.join(known.select("pathway", "shown"), on="pathway")
+    found = ways.group_by("shown").agg(_tallies()).join(_median_days(ways), on="shown", how="left")
     table = found.join(facts, on="shown").rename({"shown": "variant"})
     return table.sort(pl.col("variant") == OTHER, "devices", "variant", descending=[False, True, False])
 
 
 def _tallies() -> list[pl.Expr]:
     is_due, actual = pl.col("reported").is_in(["passed", "failed"]), pl.col("actual")
-    counts = {
-        "devices": pl.len(),
-        "due": is_due.sum(),
-        "reported_failures": (pl.col("reported") == "failed").sum(),
-        "verified": (is_due & (actual != "unverified")).sum(),
-        "secure": (is_due & (actual == "secure")).sum(),
-        "device_keys_read": (is_due & (pl.col("device_keys") != "not_read")).sum(),
+    of_which = {
+        "devices": pl.lit(True),
+        "due": is_due,
+        "reported_failures": pl.col("reported") == "failed",
+        "verified": is_due & (actual != "unverified"),
+        "secure": is_due & (actual == "secure"),
+        "device_keys_read": is_due & (pl.col("device_keys") != "not_read"),
     }
-    median = pl.col("pathway_hours").median() / 24
-    return [*(number.cast(pl.Int64).alias(name) for name, number in counts.items()), median.alias("median_days")]
+    return [pl.col("devices").filter(condition).sum().alias(name) for name, condition in of_which.items()]
 
 
-def _conditions(selection: Selection) -> list[pl.Expr]:
-    """The selection's, with its months as limits of commissioned_at: a month as text costs more than all the rest."""
-    kept = replace(selection, first_month=None, last_month=None).conditions()
-    commissioned_at = pl.col("commissioned_at")
-    if selection.first_month:
-        kept.append(commissioned_at >= _first_of(selection.first_month))
-    if selection.last_month:
-        kept.append(commissioned_at < _first_of(selection.last_month, months=1))
-    return kept
-
-
-def _first_of(month: str, months: int = 0) -> datetime:
-    year, number = divmod(int(month[:4]) * 12 + int(month[5:]) - 1 + months, 12)
-    return datetime(year, number + 1, 1)
+def _median_days(ways: pl.DataFrame) -> pl.DataFrame:
+    """shown, median_days: of the Devices' hours, where a way stands for several Devices; no row where none is known."""
+    hours = ways.filter(pl.col("pathway_hours").is_not_null()).group_by("shown", "pathway_hours")
+    hours = hours.agg(pl.col("devices").sum()).sort("shown", "pathway_hours")
+    up_to, of = pl.col("devices").cum_sum(), pl.col("devices").sum()
+    # Of an even number of Devices the median lies between the two in the middle.
+    middle = [pl.col("pathway_hours").filter(up_to >= place).first() for place in ((of + 1) // 2, of // 2 + 1)]
+    return hours.group_by("shown").agg(median_days=(middle[0] + middle[1]) / 2 / 24)
 
 
 def _facts(pathways: pl.DataFrame, with_dsp: bool, with_attempts: bool) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -44,11 +45,18 @@ async def _with_parts(marts: Path, app: st.App) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     # A daemon, as reading tens of gigabytes is to hold up neither the first reader nor the end of the server.
-    Thread(target=_verify_ahead, args=[marts], name="verify-ahead", daemon=True).start()
+    Thread(target=_read_ahead, args=[marts], name="read-ahead", daemon=True).start()
     yield
 
 
-def _verify_ahead(marts: Path) -> None:
-    """Verifies what is large, so that the first look at a Device need not wait for it; pages tell of damage."""
+def _read_ahead(marts: Path) -> None:
+    """Reads and verifies what is large, so that the first reader need not wait for it; pages tell of damage."""
+    from dashboard import reading
+
+    # Streamlit's caches warn of a thread that draws no page.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     with suppress(NoSnapshot):
-        current(marts).verify()
+        snapshot = current(marts)
+        if reading.has_roads(snapshot):
+            reading.roads(snapshot)
+        snapshot.verify()

@@ -12,10 +12,11 @@ from analysis.scenario import without_causes
 from dashboard import cards, charts_causes, filters, reading, words, words_causes
 
 
-def one_by_one(view: cards.View, counts: pl.DataFrame, table: pl.DataFrame, trend: pl.DataFrame) -> None:
+def one_by_one(view: cards.View, table: pl.DataFrame, trend: pl.DataFrame) -> None:
     """The list of deviations; `table` and `trend` are the frames of `cause_table` and `cause_trend`."""
     st.header("The causes one by one", anchor="deviation-list")
     names, role = reading.party_names(view.snapshot.folder), view.selection.party_role
+    counts = reading.selected_counts(view.snapshot.folder, view.selection, role)
     affected = view.held("most affected", lambda: deviations.most_affected(counts, role), role)
     # The greatest first; the unexplained speak of those above.
     listed = table.join(deviations.change(trend), on="cause").sort(

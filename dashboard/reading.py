@@ -16,8 +16,11 @@ import streamlit as st
 from analysis.devices import to_act_on
 from analysis.one_device import UnknownDevice, as_party_sees
 from analysis.reporting import MOST_REPORTS, tally
+from analysis.roads import Roads
+from analysis.roads import roads as roads_of
 from analysis.scopes import scoped
-from analysis.selection import Selection, select
+from analysis.selection import Selection
+from analysis.standings import Standings, standings
 from dashboard import access, audit
 from data import changes
 from data import history as histories
@@ -134,9 +137,17 @@ def _file(folder: Path, table: str) -> Path:
     return folder / f"{table}-00000.parquet"
 
 
-def selected_counts(folder: Path, selection: Selection) -> pl.DataFrame:
-    """The counts of the selected Devices; a filter of a frame in memory, quicker than any cache of its result."""
-    return select(counts(folder), selection)
+def selected_counts(folder: Path, selection: Selection, *by: str) -> pl.DataFrame:
+    """The counts of the selected Devices by how they stand and these columns; nothing else is told apart.
+
+    Made anew each time: in memory, and quicker than any cache of its result.
+    """
+    return _standings(folder).counted(selection, *by)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Reading the snapshot")
+def _standings(folder: Path) -> Standings:
+    return standings(counts(folder))
 
 
 def held(folder: Path, selection: Selection, name: str, of: tuple, make: Callable[[], Made]) -> Made:
@@ -222,6 +233,17 @@ def whole_snapshots() -> list[Snapshot]:
 def report_counts(snapshot: Snapshot) -> pl.DataFrame:
     """A snapshot's counts by what a report of rates needs; read-only, shared by all readers."""
     return tally(snapshot.scan("counts"))
+
+
+def has_roads(snapshot: Snapshot) -> bool:
+    """Earlier versions of pco wrote none."""
+    return "pathway" in snapshot.scan("outcomes").collect_schema()
+
+
+@st.cache_resource(max_entries=4, hash_funcs=BY_NAME, show_spinner="Reading the roads of all Devices")
+def roads(snapshot: Snapshot) -> Roads:
+    """The roads of the snapshot's Devices, eight bytes each; read-only, shared by all readers of its scope."""
+    return roads_of(snapshot.files("outcomes"))
 
 
 @st.cache_data(max_entries=1024, hash_funcs=BY_NAME, show_spinner="Comparing the snapshots")

@@ -24,6 +24,7 @@ from test_build import GOOD, built, few, planned
 
 from analysis import pathways
 from analysis.pathways import ENDS, OTHER, OTHER_ROADS, START
+from analysis.roads import roads as roads_of
 from analysis.selection import Selection, select
 from dashboard import charts_pathways, words_pathways
 from data.export import outcomes_frame
@@ -35,12 +36,8 @@ HANDOVER, SUPPLIER_UPDATE, CHANGE = "network_operator_handover", "supplier_updat
 STEPS = [*CHECKS, HANDOVER, SUPPLIER_UPDATE, CHANGE]
 
 
-def scan(snapshot):
-    return pl.scan_parquet(snapshot.files("outcomes"), glob=False)
-
-
 def variants_of(snapshot, selection=None, most=1_000, **told_apart):
-    return pathways.variants(scan(snapshot), selection or Selection(), most, **told_apart)
+    return pathways.variants(roads_of(snapshot.files("outcomes")), selection or Selection(), most, **told_apart)
 
 
 # --- by hand ------------------------------------------------------------------------------------------------

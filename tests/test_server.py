@@ -388,13 +388,13 @@ def test_what_was_imported_is_not_looked_through_for_garbage(tmp_path):
 def test_the_server_begins_with_verifying_what_is_large(marts, monkeypatch):
     verified = []
     monkeypatch.setattr("data.marts._verify", lambda path, sha256: verified.append(path))
-    asgi._verify_ahead(marts)
+    asgi._read_ahead(marts)
     snapshot = current(marts)
     assert {*snapshot.evidence_places("cell_reads"), snapshot.folder / "outcomes-00000.parquet"} <= {*verified}
 
 
 def test_a_server_without_a_snapshot_begins_all_the_same(tmp_path):
-    asgi._verify_ahead(tmp_path)
+    asgi._read_ahead(tmp_path)
 
 
 def test_no_more_run_at_once_than_may():

@@ -6,7 +6,7 @@ from analysis import views
 from dashboard import cards, cause_cards, charts, filters, reading, words
 
 view = st.session_state["view"]
-counts = reading.selected_counts(view.snapshot.folder, view.selection)
+counts = reading.selected_counts(view.snapshot.folder, view.selection, "commissioned_month")
 table = view.held("causes", lambda: views.cause_table(counts))
 reported = table["reported_failures"].sum()
 
@@ -48,5 +48,5 @@ cards.card(
     f"{charts.MOST_COMBINATIONS} most frequent are drawn, the table has all.",
 )
 
-cause_cards.one_by_one(view, counts, table, trend)
+cause_cards.one_by_one(view, table, trend)
 cause_cards.scenario(view, counts)

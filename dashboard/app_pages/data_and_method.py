@@ -9,7 +9,8 @@ from dashboard import cards, charts, method_cards, missing_data, reading, words
 
 view = st.session_state["view"]
 folder, manifest = view.snapshot.folder, view.snapshot.manifest
-counts = reading.selected_counts(folder, view.selection)
+role = view.selection.party_role
+counts = reading.selected_counts(folder, view.selection, role, "commissioned_month")
 unrecognised = reading.small_table(folder, "unrecognised")
 names = reading.party_names(folder)
 
@@ -54,7 +55,6 @@ else:
     cards.show_table(unrecognised)
 
 st.header("Whose Devices could be judged", anchor="whose")
-role = view.selection.party_role
 table = view.held("coverage", lambda: views.coverage(counts, role, names))
 if table.is_empty():
     cards.nothing_selected()

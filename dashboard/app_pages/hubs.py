@@ -10,7 +10,7 @@ from analysis.amendments import AMENDMENTS
 from dashboard import cards, charts_hubs, filters, reading, reading_hubs, switches, words_criteria, words_hubs
 
 view = st.session_state["view"]
-counts = reading.selected_counts(view.snapshot.folder, view.selection)
+counts = reading.selected_counts(view.snapshot.folder, view.selection, *hubs.COUNTED_BY)
 found = reading_hubs.incidents(view.snapshot)
 is_extract = found is not None
 rows = hubs.selected(found, view.selection) if is_extract else hubs.from_failures(counts)

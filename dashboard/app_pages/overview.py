@@ -7,7 +7,7 @@ from analysis import rates, reporting, views
 from dashboard import cards, charts, filters, reading, report_cards, words, words_changes
 
 view = st.session_state["view"]
-counts = reading.selected_counts(view.snapshot.folder, view.selection)
+counts = reading.selected_counts(view.snapshot.folder, view.selection, "commissioned_month")
 overall = view.held("rates", lambda: rates.rates(counts)).row(0, named=True)
 
 st.title("Overview")

@@ -7,7 +7,6 @@ from analysis.funnel import funnel
 from dashboard import cards, charts, charts_parties, filters, reading, words, words_parties
 
 view = st.session_state["view"]
-counts = reading.selected_counts(view.snapshot.folder, view.selection)
 
 st.title("Parties")
 dimension = st.selectbox(
@@ -18,6 +17,8 @@ dimension = st.selectbox(
     bind="query-params",
 )
 names = reading.party_names(view.snapshot.folder)
+by = dict.fromkeys((dimension, "commissioned_month"))
+counts = reading.selected_counts(view.snapshot.folder, view.selection, *by)
 table = view.held("rates by", lambda: views.by_party(counts, dimension, names), dimension)
 if table.is_empty():
     cards.nothing_selected()

@@ -14,7 +14,7 @@ snapshot, role = view.snapshot, view.selection.party_role
 names = reading.party_names(snapshot.folder)
 
 st.title("One party")
-everyone = reading.selected_counts(snapshot.folder, replace(view.selection, parties=()))
+everyone = reading.selected_counts(snapshot.folder, replace(view.selection, parties=()), role, "commissioned_month")
 standings = view.held("standings", lambda: funnel(views.by_party(everyone, role, names)))
 party = filters.one_party(snapshot.folder, view.selection, standings[role])
 own_row = standings.filter(standings[role] == party)
@@ -42,7 +42,7 @@ cards.card(
     how,
     filter_by=filters.by_quarter(everyone["commissioned_month"].unique()),
 )
-own = reading.selected_counts(snapshot.folder, only)
+own = reading.selected_counts(snapshot.folder, only, "model")
 by_cause = view.held("causes", lambda: views.cause_table(own))
 if by_cause["reported_failures"].sum():
     cards.card(

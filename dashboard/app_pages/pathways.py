@@ -9,10 +9,9 @@ from dashboard import cards, charts_pathways, filters, reading, words_pathways
 DRAWN = 10
 
 view = st.session_state["view"]
-outcomes = view.snapshot.scan("outcomes")
 
 st.title("Pathways")
-if "pathway" not in outcomes.collect_schema():
+if not reading.has_roads(view.snapshot):
     st.warning(words_pathways.TOO_OLD, icon=":material/history:")
     st.stop()
 
@@ -31,7 +30,8 @@ with_attempts = st.toggle("Tell retries, attempts in vain and unmet checks apart
 
 reported = None if whose == "all" else whose
 asked = most, reported, with_dsp, with_attempts
-table = view.held("roads", lambda: pathways.variants(outcomes, view.selection, *asked), *asked)
+devices = reading.roads(view.snapshot)
+table = view.held("roads", lambda: pathways.variants(devices, view.selection, *asked), *asked)
 if table.is_empty():
     cards.nothing_selected()
     st.stop()
@@ -59,7 +59,7 @@ with taken:
     named = words_pathways.named_links(links)
     cards.card(view, "roads-flow", words_pathways.flow_title(totals), figure, named, words_pathways.FLOW_HOW)
 with prescribed:
-    checks = pathways.defined(reading.selected_counts(view.snapshot.folder, view.selection))
+    checks = pathways.defined(reading.selected_counts(view.snapshot.folder, view.selection, "device_type"))
     figure = charts_pathways.defined(checks)
     named = words_pathways.named_checks(checks)
     cards.card(view, "defined", words_pathways.defined_title(checks), figure, named, words_pathways.DEFINED_HOW)
