@@ -15,11 +15,11 @@ import polars as pl
 
 from analysis.numbered import is_selected, numbered
 from analysis.selection import Selection
-from data.codes import in_text
+from data.codes import coded
 
 MONTH = pl.col("commissioned_at").dt.strftime("%Y-%m").alias("commissioned_month")
 KIND = ("device_type", "csp_region", "supplier_at_commissioning", "supplier", "network_operator")
-MOST_WAITING = 1_000_000
+MOST_WAITING = AT_ONCE = 1_000_000
 WAY = ("pathway", "pathway_hours", "reported", "actual", "device_keys")
 
 
@@ -33,22 +33,24 @@ class Roads:
     way: np.ndarray = field(repr=False)
 
     def counted(self, selection: Selection) -> pl.DataFrame:
-        """`WAY`, a row a way that selected Devices went, and devices: how many of them."""
+        """`WAY`, with codes for texts, a row a way that selected Devices went, and devices: how many of them."""
         conditions = selection.conditions()
-        devices = self._devices(conditions) if conditions else self._all_devices
+        devices = self._devices(is_selected(self.kinds, conditions)) if conditions else self._all_devices
         return self.ways.with_columns(devices=devices).filter(pl.col("devices") > 0)
-
-    def _devices(self, conditions: list[pl.Expr]) -> pl.Series:
-        return _times(self.way[is_selected(self.kinds, conditions)[self.kind]], self.ways.height)
 
     @cached_property
     def _all_devices(self) -> pl.Series:
-        return _times(self.way, self.ways.height)
+        return self._devices(np.ones(self.kinds.height, bool))
 
-
-def _times(numbers: np.ndarray, most: int) -> pl.Series:
-    """How often each number below `most` is there."""
-    return pl.Series(np.bincount(numbers, minlength=most), dtype=pl.Int64)
+    def _devices(self, is_chosen: np.ndarray) -> pl.Series:
+        """How many Devices of the chosen kinds went each way."""
+        devices = np.zeros(self.ways.height, np.int64)
+        # Some at a time: what is made on the way would be as large as the roads, for each reader.
+        for first in range(0, len(self.way), AT_ONCE):
+            part = slice(first, first + AT_ONCE)
+            chosen = self.way[part][is_chosen[self.kind[part]]]
+            devices += np.bincount(chosen, minlength=self.ways.height)
+        return pl.Series(devices)
 
 
 def roads(outcomes: Iterable[Path]) -> Roads:
@@ -60,7 +62,7 @@ def roads(outcomes: Iterable[Path]) -> Roads:
         ways.add(rows.select(WAY))
     of_kind, kind = kinds.all()
     of_way, way = ways.all()
-    return Roads(in_text(of_kind.select(MONTH, *KIND)), in_text(of_way), kind, way)
+    return Roads(coded(of_kind.select(MONTH, *KIND)), coded(of_way), kind, way)
 
 
 class _Numbered:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 import streamlit as st
 
-from analysis.selection import PARTY_ROLES, Selection
+from analysis.selection import PARTY_ROLES, Selection, added_up
 from dashboard import back, reading, words
 from data import reference
 
@@ -38,12 +38,12 @@ def _defaults(months: list[str]) -> dict:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _choices(folder: Path) -> Choices:
-    counts, names = reading.counts(folder), reading.party_names(folder)
-    present = {role: [party for party in counts[role].unique() if party is not None] for role in PARTY_ROLES}
+    kinds, names = reading.standings(folder).kinds, reading.party_names(folder)
+    present = {role: [party for party in kinds[role].unique() if party is not None] for role in PARTY_ROLES}
     return Choices(
-        months=sorted(counts["commissioned_month"].unique()),
-        types=_in_order(counts["device_type"], reference.DEVICE_TYPES),
-        regions=sorted(counts["csp_region"].unique()),
+        months=sorted(kinds["commissioned_month"].unique()),
+        types=_in_order(kinds["device_type"], reference.DEVICE_TYPES),
+        regions=sorted(kinds["csp_region"].unique()),
         parties={role: sorted(found, key=lambda party: names.get(party, party)) for role, found in present.items()},
     )
 
@@ -142,7 +142,7 @@ def one_party(folder: Path, chosen: Selection, with_due: pl.Series) -> str | Non
     """
     names = reading.party_names(folder)
     role = chosen.party_role
-    of_role = reading.counts(folder).filter(pl.col(role).is_not_null()).group_by(role).agg(pl.col("devices").sum())
+    of_role = added_up(reading.selected_counts(folder, Selection(), role), role).drop_nulls(role)
     by_size = of_role.sort("devices", role, descending=[True, False])[role].to_list()
     options = [party for party in by_size if not chosen.parties or party in chosen.parties]
     first = next((place for place, party in enumerate(options) if party in with_due), 0)

@@ -20,7 +20,8 @@ from analysis.roads import Roads
 from analysis.roads import roads as roads_of
 from analysis.scopes import scoped
 from analysis.selection import Selection
-from analysis.standings import Standings, standings
+from analysis.standings import Standings
+from analysis.standings import standings as standings_of
 from dashboard import access, audit
 from data import changes
 from data import history as histories
@@ -105,9 +106,8 @@ def kept_snapshots() -> list[Snapshot]:
     return [_of_scope(one) for one in snapshots(marts()) if changes.is_whole(one)]
 
 
-@st.cache_resource(max_entries=12, show_spinner="Reading the snapshot")
 def counts(folder: Path) -> pl.DataFrame:
-    """The snapshot's Devices counted by everything a page groups by; read-only, shared by all readers."""
+    """The snapshot's Devices counted by everything a page groups by; not held, as it is large."""
     # Codes in place of texts: a filter or a sum takes a quarter of the time.
     return pl.read_parquet(_file(folder, "counts"), glob=False).with_columns(cs.string().cast(pl.Categorical))
 
@@ -142,12 +142,13 @@ def selected_counts(folder: Path, selection: Selection, *by: str) -> pl.DataFram
 
     Made anew each time: in memory, and quicker than any cache of its result.
     """
-    return _standings(folder).counted(selection, *by)
+    return standings(folder).counted(selection, *by)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the snapshot")
-def _standings(folder: Path) -> Standings:
-    return standings(counts(folder))
+def standings(folder: Path) -> Standings:
+    """The counts as numbers; read-only, shared by all readers."""
+    return standings_of(counts(folder))
 
 
 def held(folder: Path, selection: Selection, name: str, of: tuple, make: Callable[[], Made]) -> Made:

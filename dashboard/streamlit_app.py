@@ -56,7 +56,7 @@ if snapshot.manifest["is_demonstration"]:
         "**Demonstration estate.** Every Device and party here is made up; nothing is about a real party.",
         icon=":material/science:",
     )
-if reading.counts(snapshot.folder).is_empty():
+if reading.standings(snapshot.folder).kinds.is_empty():
     st.warning("The snapshot holds no Device in scope.")
     st.stop()
 

@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 
 from analysis import roads
 from analysis.selection import Selection, select
+from data.codes import in_text
 
 texts = st.sampled_from(["one", "two", None])
 rows = st.fixed_dictionaries(
@@ -47,7 +48,7 @@ def test_ways_are_counted_as_rows_are(tmp_path_factory, parts, selection, most_w
     for frame, file in zip(frames, files, strict=True):
         frame.with_columns(pl.col(pl.String).cast(pl.Categorical)).write_parquet(file)
     with patch.object(roads, "MOST_WAITING", most_waiting):
-        counted = roads.roads(files).counted(selection)
+        counted = in_text(roads.roads(files).counted(selection))
     devices = pl.concat(frames).with_columns(commissioned_month=pl.col("commissioned_at").dt.strftime("%Y-%m"))
     wanted = select(devices, selection).group_by(roads.WAY).agg(devices=pl.len().cast(pl.Int64))
     assert_frame_equal(counted, wanted, check_row_order=False)

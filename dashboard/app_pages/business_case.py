@@ -17,7 +17,7 @@ counts = reading.selected_counts(folder, view.selection, *case_volumes.COUNTED_B
 
 st.title("Business case")
 st.info(words.NO_COST_IS_KNOWN, icon=":material/payments:")
-first_month = reading.counts(folder)["commissioned_month"].min()
+first_month = reading.standings(folder).kinds["commissioned_month"].min()
 as_at = datetime.fromisoformat(manifest["as_at"])
 months = case_volumes.window(as_at, manifest["grace_days"], first_month, view.selection)
 due = months and view.held("due in the window", lambda: case_volumes.due(case_volumes.of_window(counts, months)))
