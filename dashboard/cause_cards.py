@@ -1,6 +1,7 @@
 """The causes one by one, and the scenario in which some are left out; two parts of the Causes page."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from html import escape
 
 import polars as pl
@@ -17,7 +18,7 @@ def one_by_one(view: cards.View, table: pl.DataFrame, trend: pl.DataFrame) -> No
     st.header("The causes one by one", anchor="deviation-list")
     names, role = reading.party_names(view.snapshot.folder), view.selection.party_role
     counts = reading.selected_counts(view.snapshot.folder, view.selection, role)
-    affected = view.held("most affected", lambda: deviations.most_affected(counts, role), role)
+    affected = view.held("most affected", lambda: deviations.most_affected(counts(), role), role)
     # The greatest first; the unexplained speak of those above.
     listed = table.join(deviations.change(trend), on="cause").sort(
         pl.col("cause") == UNEXPLAINED, "reported_failures", descending=[False, True]
@@ -51,7 +52,7 @@ def _image(svg: str, alt: str) -> str:
     return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}" style="width: 100%">'
 
 
-def scenario(view: cards.View, counts: pl.DataFrame) -> None:
+def scenario(view: cards.View, counts: Callable[[], pl.DataFrame]) -> None:
     """A switch a cause, kept in the address, and at once what the report would say and hide without it."""
     st.header("Leave a cause out of the failures", anchor="scenario")
     st.markdown(words_causes.SCENARIO)
@@ -65,8 +66,8 @@ def scenario(view: cards.View, counts: pl.DataFrame) -> None:
             if st.toggle(f"Leave out: {label_of(cause)}", key=key, bind="query-params")
         )
     st.button("Leave nothing out", on_click=filters.clear, args=(nothing,), disabled=not left_out)
-    now = view.held("without causes", lambda: without_causes(counts, ()), ())
-    then = view.held("without causes", lambda: without_causes(counts, left_out), left_out)
+    now = view.held("without causes", lambda: without_causes(counts(), ()), ())
+    then = view.held("without causes", lambda: without_causes(counts(), left_out), left_out)
     st.subheader(words_causes.scenario_headline(now, then, left_out), anchor="scenario-headline")
     with st.container(horizontal=True):
         for name, number, beside in words_causes.scenario_metrics(now, then):

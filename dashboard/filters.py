@@ -134,6 +134,12 @@ def _parties(folder: Path, present: list[str]) -> list[str]:
     return chosen
 
 
+@st.cache_resource(max_entries=36, show_spinner=False)
+def _by_size(folder: Path, role: str) -> list[str]:
+    of_role = added_up(reading.selected_counts(folder, Selection(), role)(), role).drop_nulls(role)
+    return of_role.sort("devices", role, descending=[True, False])[role].to_list()
+
+
 def one_party(folder: Path, chosen: Selection, with_due: pl.Series) -> str | None:
     """The party that a page is about, of those that the filters name; None when the estate names none.
 
@@ -142,9 +148,7 @@ def one_party(folder: Path, chosen: Selection, with_due: pl.Series) -> str | Non
     """
     names = reading.party_names(folder)
     role = chosen.party_role
-    of_role = added_up(reading.selected_counts(folder, Selection(), role), role).drop_nulls(role)
-    by_size = of_role.sort("devices", role, descending=[True, False])[role].to_list()
-    options = [party for party in by_size if not chosen.parties or party in chosen.parties]
+    options = [party for party in _by_size(folder, role) if not chosen.parties or party in chosen.parties]
     first = next((place for place, party in enumerate(options) if party in with_due), 0)
     if options:
         keep_in_address({"one_party": options[first]})

@@ -1,5 +1,6 @@
 """The parts of the Data and method page: lineage, quarantine, coverage by month, two snapshots side by side."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import polars as pl
@@ -65,10 +66,10 @@ def quarantine(view: cards.View, table: pl.DataFrame) -> None:
     cards.downloads(view, "quarantine", table, "Rows that break their contract, by file and rule")
 
 
-def coverage_by_month(view: cards.View, counts: pl.DataFrame, names: dict[str, str]) -> None:
+def coverage_by_month(view: cards.View, counts: Callable[[], pl.DataFrame], names: dict[str, str]) -> None:
     """Who was judged when, and whose Devices stopped coming."""
     role = view.selection.party_role
-    table = view.held("by party and month", lambda: reporting.by_party_and_month(counts, role, names))
+    table = view.held("by party and month", lambda: reporting.by_party_and_month(counts(), role, names))
     last = view.selection.last_month
     complete = reporting.complete_months(table["commissioned_month"].min(), _as_at(view.snapshot))
     judged = [month for month in complete if last is None or month <= last]

@@ -13,7 +13,7 @@ from dashboard import words_business_case as words
 
 view = st.session_state["view"]
 folder, manifest = view.snapshot.folder, view.snapshot.manifest
-counts = reading.selected_counts(folder, view.selection, *case_volumes.COUNTED_BY)
+counts = reading.selected_counts(folder, view.selection, *case_volumes.COUNTED_BY)()
 
 st.title("Business case")
 st.info(words.NO_COST_IS_KNOWN, icon=":material/payments:")

@@ -7,7 +7,7 @@ from dashboard import cards, cause_cards, charts, filters, reading, words
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection, "commissioned_month")
-table = view.held("causes", lambda: views.cause_table(counts))
+table = view.held("causes", lambda: views.cause_table(counts()))
 reported = table["reported_failures"].sum()
 
 st.title("Causes")
@@ -26,7 +26,7 @@ cards.card(
     "Every reported failure has one cause: the first in order of precedence that holds, provided that every unmet "
     "check has one.",
 )
-trend = view.held("cause trend", lambda: views.cause_trend(counts))
+trend = view.held("cause trend", lambda: views.cause_trend(counts()))
 cards.card(
     view,
     "cause-trend",
@@ -36,7 +36,7 @@ cards.card(
     "Devices reported failed for the cause, of all Devices due that were commissioned in the month.",
     filter_by=filters.by_month(trend["commissioned_month"]),
 )
-together = view.held("overlaps", lambda: views.overlaps(counts))
+together = view.held("overlaps", lambda: views.overlaps(counts()))
 several = views.with_several_causes(together)
 cards.card(
     view,

@@ -9,7 +9,7 @@ from dashboard import cards, charts_criteria, filters, reading, switches, words_
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection)
-table = view.held("sets of amendments", lambda: words_criteria.named(criteria.sets(counts)))
+table = view.held("sets of amendments", lambda: words_criteria.named(criteria.sets(counts())))
 now = criteria.under(table, (), False)
 
 st.title("Criteria")
@@ -41,7 +41,7 @@ with st.container(horizontal=True):
     for name, number, beside in words_criteria.metrics(now, then):
         st.metric(name, number, beside, delta_color="off", delta_arrow="off", border=True)
 if order:
-    newly = view.held("newly passing", lambda: criteria.newly_passing(counts, order, evidence), order, evidence)
+    newly = view.held("newly passing", lambda: criteria.newly_passing(counts(), order, evidence), order, evidence)
     st.markdown(words_criteria.effect(then, newly, evidence))
 st.caption("The address of this page holds the switches, the order and the filters: copy it to discuss this set.")
 

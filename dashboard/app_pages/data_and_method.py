@@ -42,7 +42,7 @@ if manifest["ignored_in_extracts"]:
     st.caption(f"Beside the extracts and ignored: {', '.join(manifest['ignored_in_extracts'])}.")
 
 st.header("The road of each number", anchor="lineage")
-method_cards.roads(view, view.held("rates", lambda: rates(counts)).row(0, named=True))
+method_cards.roads(view, view.held("rates", lambda: rates(counts())).row(0, named=True))
 
 st.header("Quarantined rows by rule", anchor="quarantine")
 method_cards.quarantine(view, reading.small_table(folder, "quarantine"))
@@ -55,7 +55,7 @@ else:
     cards.show_table(unrecognised)
 
 st.header("Whose Devices could be judged", anchor="whose")
-table = view.held("coverage", lambda: views.coverage(counts, role, names))
+table = view.held("coverage", lambda: views.coverage(counts(), role, names))
 if table.is_empty():
     cards.nothing_selected()
 else:

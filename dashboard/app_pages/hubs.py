@@ -13,7 +13,7 @@ view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection, *hubs.COUNTED_BY)
 found = reading_hubs.incidents(view.snapshot)
 is_extract = found is not None
-rows = hubs.selected(found, view.selection) if is_extract else hubs.from_failures(counts)
+rows = hubs.selected(found, view.selection) if is_extract else hubs.from_failures(counts())
 
 st.title("Communications Hubs")
 st.markdown(words_hubs.WHAT_IT_SAYS)
@@ -70,6 +70,6 @@ if is_extract:
         st.subheader(words_hubs.standings_title(standings), anchor="hubs-standings")
         named = standings.with_columns(pl.col("standing").replace_strict(words_hubs.STANDINGS))
         cards.show_text(named)
-        st.markdown(words_hubs.missing(hubs.without_incident(rows, counts)))
+        st.markdown(words_hubs.missing(hubs.without_incident(rows, counts())))
         cards.downloads(view, "hubs-standings", named, "Incidents, by how their Device is reported now")
         st.caption(f"{words_hubs.STANDINGS_HOW} {view.made()}")

@@ -8,7 +8,7 @@ from dashboard import cards, charts, filters, reading, report_cards, words, word
 
 view = st.session_state["view"]
 counts = reading.selected_counts(view.snapshot.folder, view.selection, "commissioned_month")
-overall = view.held("rates", lambda: rates.rates(counts)).row(0, named=True)
+overall = view.held("rates", lambda: rates.rates(counts())).row(0, named=True)
 
 st.title("Overview")
 if overall["due"] == 0:
@@ -17,8 +17,8 @@ if overall["due"] == 0:
 
 st.header(words.headline(overall), anchor="headline")
 st.markdown(words.overview_sentence(overall))
-months = view.held("months", lambda: views.by_month(counts))
-last = view.held("last month all due", lambda: reporting.last_month_all_due(counts))
+months = view.held("months", lambda: views.by_month(counts()))
+last = view.held("last month all due", lambda: reporting.last_month_all_due(counts()))
 if last:
     st.markdown(words_changes.last_month(months.row(by_predicate=pl.col("commissioned_month") == last, named=True)))
 
@@ -55,7 +55,7 @@ cards.card(
     filter_by=filters.by_month(months["commissioned_month"]),
 )
 report_cards.by_report(view, tolerance)
-steps = view.held("waterfall", lambda: views.waterfall(counts))
+steps = view.held("waterfall", lambda: views.waterfall(counts()))
 cards.card(
     view,
     "reported-to-actual",

@@ -19,7 +19,7 @@ dimension = st.selectbox(
 names = reading.party_names(view.snapshot.folder)
 by = dict.fromkeys((dimension, "commissioned_month"))
 counts = reading.selected_counts(view.snapshot.folder, view.selection, *by)
-table = view.held("rates by", lambda: views.by_party(counts, dimension, names), dimension)
+table = view.held("rates by", lambda: views.by_party(counts(), dimension, names), dimension)
 if table.is_empty():
     cards.nothing_selected()
     st.stop()
@@ -55,7 +55,7 @@ over_time = st.toggle(
     help="Off until it is asked for: twelve small charts make the page slower to answer a filter.",
 )
 if over_time and not largest.is_empty():
-    by_quarter = view.held("rates by quarter and", lambda: peers.by_quarter(counts, dimension), dimension)
+    by_quarter = view.held("rates by quarter and", lambda: peers.by_quarter(counts(), dimension), dimension)
     quarters = peers.of_parties(by_quarter, dimension, largest)
     cards.card(
         view,
@@ -65,5 +65,5 @@ if over_time and not largest.is_empty():
         quarters,
         words_parties.MULTIPLES_HOW,
         of=(dimension,),
-        filter_by=filters.by_quarter(counts["commissioned_month"].unique()),
+        filter_by=filters.by_quarter(view.held("months there are", lambda: counts()["commissioned_month"].unique())),
     )

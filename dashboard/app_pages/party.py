@@ -15,7 +15,7 @@ names = reading.party_names(snapshot.folder)
 
 st.title("One party")
 everyone = reading.selected_counts(snapshot.folder, replace(view.selection, parties=()), role, "commissioned_month")
-standings = view.held("standings", lambda: funnel(views.by_party(everyone, role, names)))
+standings = view.held("standings", lambda: funnel(views.by_party(everyone(), role, names)))
 party = filters.one_party(snapshot.folder, view.selection, standings[role])
 own_row = standings.filter(standings[role] == party)
 if own_row.is_empty():
@@ -28,7 +28,7 @@ view = cards.View(snapshot, only, filters.in_words(only, names))
 st.header(name, anchor="standing")
 st.markdown(words_parties.party_sentence(own_row.row(0, named=True)))
 
-trend = view.held("beside peers", lambda: peers.beside_peers(peers.by_quarter(everyone, role), role, party))
+trend = view.held("beside peers", lambda: peers.beside_peers(peers.by_quarter(everyone(), role), role, party))
 how = words_parties.PEERS_HOW
 if snapshot.files(anonymous_peers.TABLE):
     trend = anonymous_peers.beside(trend, reading.small_table(snapshot.folder, anonymous_peers.TABLE), role)
@@ -40,10 +40,10 @@ cards.card(
     lambda: charts_parties.peers(trend, name),
     trend,
     how,
-    filter_by=filters.by_quarter(everyone["commissioned_month"].unique()),
+    filter_by=filters.by_quarter(view.held("months there are", lambda: everyone()["commissioned_month"].unique())),
 )
 own = reading.selected_counts(snapshot.folder, only, "model")
-by_cause = view.held("causes", lambda: views.cause_table(own))
+by_cause = view.held("causes", lambda: views.cause_table(own()))
 if by_cause["reported_failures"].sum():
     cards.card(
         view,
@@ -55,7 +55,7 @@ if by_cause["reported_failures"].sum():
     )
 else:
     st.success("None of its Devices due was reported failed.")
-models = view.held("models", lambda: views.by_party(own, "model", {}))
+models = view.held("models", lambda: views.by_party(own(), "model", {}))
 cards.card(
     view,
     "party-models",
@@ -65,7 +65,7 @@ cards.card(
     words_parties.MODELS_HOW,
 )
 
-found = count_to_act_on(own)
+found = view.held("number to act on", lambda: count_to_act_on(own()))
 if found:
     device_list.card(
         view,

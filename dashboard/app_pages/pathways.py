@@ -59,7 +59,7 @@ with taken:
     named = words_pathways.named_links(links)
     cards.card(view, "roads-flow", words_pathways.flow_title(totals), figure, named, words_pathways.FLOW_HOW)
 with prescribed:
-    checks = pathways.defined(reading.selected_counts(view.snapshot.folder, view.selection, "device_type"))
+    checks = pathways.defined(reading.selected_counts(view.snapshot.folder, view.selection, "device_type")())
     figure = charts_pathways.defined(checks)
     named = words_pathways.named_checks(checks)
     cards.card(view, "defined", words_pathways.defined_title(checks), figure, named, words_pathways.DEFINED_HOW)
