@@ -38,6 +38,10 @@ class ObjectStore:
 
     def __init__(self, bucket: str, address: str = ""):
         self.bucket, self.address = bucket, address
+        self.forget()
+
+    def forget(self) -> None:
+        """As at the beginning."""
         self.objects: dict[str, Put] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
         self.fetched: Counter[str] = Counter()

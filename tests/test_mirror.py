@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import threading
 import time
 from datetime import timedelta
@@ -23,20 +24,49 @@ MARTS = f"s3://{BUCKET}/{PREFIX}"
 FAILED = {"service_responses": [response(n, responded_at=None) for n in (1, 2, 3)]}
 
 
-@pytest.fixture
-def store(tmp_path):
-    """An object store and its settings by their usual names, and mirrors of this machine's own."""
+@pytest.fixture(scope="module")
+def server():
     with serving(BUCKET) as store:
-        settings = {
-            "AWS_ACCESS_KEY_ID": "writer",
-            "AWS_SECRET_ACCESS_KEY": "of tests",
-            "AWS_REGION": "eu-west-2",
-            "AWS_ENDPOINT_URL": store.address,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            mirror.VARIABLE: str(tmp_path / "mirrors"),
-        }
-        with patch.dict(os.environ, settings):
-            yield store
+        yield store
+
+
+@pytest.fixture(scope="module")
+def first(server, tmp_path_factory):
+    """What a first build leaves: its extracts, the mirrors, and the objects in the store."""
+    folder = tmp_path_factory.mktemp("first")
+    server.forget()
+    with settings(server, folder):
+        built(folder)
+    return folder, dict(server.objects)
+
+
+@pytest.fixture
+def store(server, tmp_path):
+    """An empty object store and its settings by their usual names, and mirrors of this machine's own."""
+    server.forget()
+    with settings(server, tmp_path):
+        yield server
+
+
+@pytest.fixture
+def begun(store, first, tmp_path) -> Path:
+    """The extracts of a first build of three Devices, which is in the store and its mirror."""
+    folder, objects = first
+    store.objects |= objects
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "extracts"
+
+
+def settings(store, folder: Path):
+    told = {
+        "AWS_ACCESS_KEY_ID": "writer",
+        "AWS_SECRET_ACCESS_KEY": "of tests",
+        "AWS_REGION": "eu-west-2",
+        "AWS_ENDPOINT_URL": store.address,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        mirror.VARIABLE: str(folder / "mirrors"),
+    }
+    return patch.dict(os.environ, told)
 
 
 @pytest.fixture
@@ -100,8 +130,7 @@ def test_a_build_says_where_it_published(tmp_path, store):
     assert "Putting the snapshot into the store" in ran.out
 
 
-def test_objects_bear_the_digest_of_what_they_hold(tmp_path, store):
-    built(tmp_path)
+def test_objects_bear_the_digest_of_what_they_hold(tmp_path, store, begun):
     objects = keys(store, "objects")
     assert {hashlib.sha256(store.objects[key].body).hexdigest() for key in objects} == {
         key.removeprefix(f"{PREFIX}/objects/") for key in objects
@@ -110,8 +139,7 @@ def test_objects_bear_the_digest_of_what_they_hold(tmp_path, store):
     assert {f"{PREFIX}/objects/{digest}" for digest in digests(in_mirror()) | {manifest}} == objects
 
 
-def test_a_status_for_programs_is_nothing_but_json(tmp_path, store, elsewhere):
-    built(tmp_path)
+def test_a_status_for_programs_is_nothing_but_json(tmp_path, store, begun, elsewhere):
     with elsewhere:
         ran = pco("status", "--marts", MARTS, "--json")
     assert json.loads(ran.out)["snapshot"] == 1
@@ -121,8 +149,8 @@ def test_a_status_for_programs_is_nothing_but_json(tmp_path, store, elsewhere):
 # --- only what is new ---------------------------------------------------------------------------------------
 
 
-def test_only_what_is_new_is_put_and_fetched(tmp_path, store, elsewhere):
-    extracts = built(tmp_path)
+def test_only_what_is_new_is_put_and_fetched(tmp_path, store, begun, elsewhere):
+    extracts = begun
     with elsewhere:
         status()
         before = digests(in_mirror())
@@ -142,15 +170,13 @@ def test_only_what_is_new_is_put_and_fetched(tmp_path, store, elsewhere):
     assert fetched == dict.fromkeys(new | {manifest}, 1)
 
 
-def test_what_nothing_changed_asks_for_one_head_alone(tmp_path, store):
-    built(tmp_path)
+def test_what_nothing_changed_asks_for_one_head_alone(tmp_path, store, begun):
     store.fetched.clear()
     status()
     assert dict(store.fetched) == {max(keys(store, "heads")): 1}
 
 
-def test_a_damaged_mirror_is_fetched_anew(tmp_path, store):
-    built(tmp_path)
+def test_a_damaged_mirror_is_fetched_anew(tmp_path, store, begun):
     for file in in_mirror().files("counts"):
         file.write_bytes(b"PAR1")
     assert status()["devices_in_scope"] == 3
@@ -203,8 +229,7 @@ def test_what_was_pruned_is_gone_everywhere_and_old_objects_with_it(tmp_path, st
         assert outcomes_of(in_mirror())
 
 
-def test_an_object_of_a_build_under_way_is_not_removed(tmp_path, store):
-    built(tmp_path)
+def test_an_object_of_a_build_under_way_is_not_removed(tmp_path, store, begun):
     store.put(f"{PREFIX}/objects/{'0' * 64}", b"of a build that has not published")
     assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 1).status == 0
     assert f"{PREFIX}/objects/{'0' * 64}" in store.objects
@@ -216,8 +241,7 @@ def test_keep_of_a_build_removes_in_the_store_too(tmp_path, store):
     assert list(head_of(store)["snapshots"]) == ["000002"]
 
 
-def test_heads_that_are_past_go(tmp_path, store):
-    built(tmp_path)
+def test_heads_that_are_past_go(tmp_path, store, begun):
     built(tmp_path / "2", (1,))
     marts = mirror.Mirror(MARTS)
     for name in ["000001", "000002"] * mirror.HEADS_KEPT:
@@ -226,8 +250,7 @@ def test_heads_that_are_past_go(tmp_path, store):
     assert status()["snapshot"] == 2
 
 
-def test_verify_tells_of_an_object_that_the_store_lost(tmp_path, store):
-    built(tmp_path)
+def test_verify_tells_of_an_object_that_the_store_lost(tmp_path, store, begun):
     assert pco("snapshots", "verify", "--marts", MARTS).status == 0
     [counts] = [file["sha256"] for file in in_mirror().manifest["files"] if file["table"] == "counts"]
     size = len(store.objects.pop(f"{PREFIX}/objects/{counts}").body)
@@ -236,8 +259,7 @@ def test_verify_tells_of_an_object_that_the_store_lost(tmp_path, store):
     assert ran.problems == [f"pco: {MARTS}/objects/{counts}: has no bytes and not {size:,}"]
 
 
-def test_a_dashboard_follows_what_is_published_elsewhere(tmp_path, store, elsewhere, capsys):
-    built(tmp_path)
+def test_a_dashboard_follows_what_is_published_elsewhere(tmp_path, store, begun, elsewhere, capsys):
     served, end = mirror.Mirror(MARTS), threading.Event()
     with elsewhere:
         built(tmp_path / "2", (1, 2, 3, 4))
@@ -277,8 +299,8 @@ def test_a_store_without_snapshots_has_none(store):
 
 
 @pytest.mark.parametrize("denied", ["objects", "heads"])
-def test_a_store_that_takes_nothing_leaves_all_as_it_was(tmp_path, store, elsewhere, denied):
-    extracts = built(tmp_path)
+def test_a_store_that_takes_nothing_leaves_all_as_it_was(tmp_path, store, begun, elsewhere, denied):
+    extracts = begun
     before = dict(store.objects)
     store.refuses = lambda method, key: method in ("PUT", "POST") and f"/{denied}/" in key
     (extracts / "devices" / "part-0.parquet").unlink(missing_ok=True)
@@ -295,16 +317,14 @@ def test_a_store_that_takes_nothing_leaves_all_as_it_was(tmp_path, store, elsewh
     assert status()["devices_in_scope"] == 4
 
 
-def test_a_store_that_does_not_answer_is_said_to(tmp_path, store):
-    built(tmp_path)
+def test_a_store_that_does_not_answer_is_said_to(tmp_path, store, begun):
     with patch.dict(os.environ, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}), patch.object(s3, "TRIES", 1):
         ran = pco("status", "--marts", MARTS)
     assert ran.status == 1
     assert "NETWORK_CONNECTION" in ran.problems[0]
 
 
-def test_an_object_that_is_not_as_it_was_written_is_not_read(tmp_path, store, elsewhere):
-    built(tmp_path)
+def test_an_object_that_is_not_as_it_was_written_is_not_read(tmp_path, store, begun, elsewhere):
     counts = in_mirror().files("counts")[0]
     key = f"{PREFIX}/objects/{hashlib.sha256(counts.read_bytes()).hexdigest()}"
     store.put(key, counts.read_bytes()[:-1] + b"2")
@@ -357,8 +377,7 @@ def published_as(store, manifest: dict) -> None:
         (["a.parquet"], 1),
     ],
 )
-def test_a_manifest_cannot_name_what_no_build_writes(tmp_path, store, elsewhere, name, size):
-    built(tmp_path)
+def test_a_manifest_cannot_name_what_no_build_writes(tmp_path, store, begun, elsewhere, name, size):
     store.put(f"{PREFIX}/objects/{'0' * 64}", b"x")
     published_as(store, in_mirror().manifest | {"files": [{"name": name, "bytes": size, "sha256": "0" * 64}]})
     with elsewhere:
@@ -369,8 +388,7 @@ def test_a_manifest_cannot_name_what_no_build_writes(tmp_path, store, elsewhere,
     assert list(tmp_path.rglob("out.parquet")) == []
 
 
-def test_a_manifest_cannot_name_a_file_twice(tmp_path, store, elsewhere):
-    built(tmp_path)
+def test_a_manifest_cannot_name_a_file_twice(tmp_path, store, begun, elsewhere):
     files = in_mirror().manifest["files"]
     published_as(store, in_mirror().manifest | {"files": [*files, files[0] | {"sha256": "0" * 64}]})
     with elsewhere:
@@ -380,15 +398,13 @@ def test_a_manifest_cannot_name_a_file_twice(tmp_path, store, elsewhere):
 
 
 @pytest.mark.parametrize("change", [{"format": 3}, {"snapshot": "000007"}])
-def test_what_cannot_be_opened_here_is_not_put_to_use(tmp_path, store, change):
-    built(tmp_path)
+def test_what_cannot_be_opened_here_is_not_put_to_use(tmp_path, store, begun, change):
     published_as(store, in_mirror().manifest | change)
     assert pco("status", "--marts", MARTS).status == 1
     assert (in_mirror().manifest["format"], in_mirror().manifest["snapshot"]) == (2, "000001")
 
 
-def test_an_object_longer_than_its_manifest_says_is_not_fetched_to_its_end(tmp_path, store, elsewhere):
-    built(tmp_path)
+def test_an_object_longer_than_its_manifest_says_is_not_fetched_to_its_end(tmp_path, store, begun, elsewhere):
     counts = in_mirror().files("counts")[0].read_bytes()
     manifest = in_mirror().manifest
     [file] = [file for file in manifest["files"] if file["table"] == "counts"]
@@ -409,16 +425,14 @@ def test_an_object_longer_than_its_manifest_says_is_not_fetched_to_its_end(tmp_p
         b'{"in_use": "000002", "greatest": "000001", "snapshots": {"000002": "' + b"0" * 64 + b'"}}',
     ],
 )
-def test_a_head_that_is_none_is_refused_by_name(tmp_path, store, head):
-    built(tmp_path)
+def test_a_head_that_is_none_is_refused_by_name(tmp_path, store, begun, head):
     store.put(f"{PREFIX}/heads/000000002-{'a' * 32}.json", head)
     ran = pco("status", "--marts", MARTS)
     assert ran.status == 1
     assert ran.problems[0].startswith(f"pco: {MARTS}/heads/000000002-{'a' * 32}.json: is no head (")
 
 
-def test_a_store_that_was_emptied_does_not_empty_the_mirror(tmp_path, store):
-    built(tmp_path)
+def test_a_store_that_was_emptied_does_not_empty_the_mirror(tmp_path, store, begun):
     store.objects.clear()
     ran = pco("status", "--marts", MARTS)
     assert ran.status == 1
@@ -429,8 +443,7 @@ def test_a_store_that_was_emptied_does_not_empty_the_mirror(tmp_path, store):
 # --- two at once --------------------------------------------------------------------------------------------
 
 
-def test_of_two_builds_at_once_the_later_is_refused(tmp_path, store, elsewhere):
-    built(tmp_path)
+def test_of_two_builds_at_once_the_later_is_refused(tmp_path, store, begun, elsewhere):
     really = mirror.Mirror.publish
 
     def after_another(self, snapshot, progress):
@@ -450,8 +463,7 @@ def test_of_two_builds_at_once_the_later_is_refused(tmp_path, store, elsewhere):
         assert (status()["snapshot"], status()["devices_in_scope"]) == (3, 4)
 
 
-def test_who_finds_another_claim_gives_up(tmp_path, store):
-    built(tmp_path)
+def test_who_finds_another_claim_gives_up(tmp_path, store, begun):
     store.put(f"{PREFIX}/claims/000000002-{'f' * 32}", b"1")
     ran = build(folders(tmp_path / "ours", secure_devices((1, 2, 3, 4))).extracts)
     assert ran.status == 1
@@ -460,8 +472,7 @@ def test_who_finds_another_claim_gives_up(tmp_path, store):
     assert status()["devices_in_scope"] == 3
 
 
-def test_a_claim_of_a_process_that_died_does_not_last(tmp_path, store):
-    built(tmp_path)
+def test_a_claim_of_a_process_that_died_does_not_last(tmp_path, store, begun):
     claim = f"{PREFIX}/claims/000000002-{'f' * 32}"
     store.put(claim, b"1")
     old = store.objects[claim]
@@ -471,8 +482,7 @@ def test_a_claim_of_a_process_that_died_does_not_last(tmp_path, store):
     assert keys(store, "claims") == {claim}
 
 
-def test_who_claims_after_a_head_of_his_number_gives_up(tmp_path, store):
-    built(tmp_path)
+def test_who_claims_after_a_head_of_his_number_gives_up(tmp_path, store, begun):
     told = {name: head_of(store)[name] for name in ("in_use", "greatest", "snapshots")}
     with pytest.raises(RuntimeError, match="something else was published there meanwhile"):
         mirror.Mirror(MARTS)._replace(None, **told)
@@ -514,8 +524,8 @@ def test_who_prunes_stops_once_something_is_published(tmp_path, store, elsewhere
     assert pco("snapshots", "verify", "--marts", MARTS).status == 0
 
 
-def test_what_the_store_lost_is_put_again_by_the_next_build(tmp_path, store, elsewhere):
-    extracts = built(tmp_path)
+def test_what_the_store_lost_is_put_again_by_the_next_build(tmp_path, store, begun, elsewhere):
+    extracts = begun
     evidence = [file for file in in_mirror().manifest["files"] if file["table"].startswith("evidence/")]
     del store.objects[f"{PREFIX}/objects/{evidence[0]['sha256']}"]
     with elsewhere:
@@ -535,8 +545,7 @@ def test_an_old_snapshot_that_the_store_lost_holds_up_no_reader(tmp_path, store,
         assert (ran.status, json.loads(ran.out)["snapshots"]) == (0, [2])
 
 
-def test_damage_that_keeps_the_size_is_told_and_mended_by_verify(tmp_path, store):
-    built(tmp_path)
+def test_damage_that_keeps_the_size_is_told_and_mended_by_verify(tmp_path, store, begun):
     counts = in_mirror().files("counts")[0]
     body = counts.read_bytes()
     counts.write_bytes(body[:-5] + b"x" + body[-4:])
@@ -545,8 +554,7 @@ def test_damage_that_keeps_the_size_is_told_and_mended_by_verify(tmp_path, store
     assert in_mirror().files("counts")[0].read_bytes() == body
 
 
-def test_a_damaged_snapshot_that_a_process_reads_is_left_alone(tmp_path, store):
-    built(tmp_path)
+def test_a_damaged_snapshot_that_a_process_reads_is_left_alone(tmp_path, store, begun):
     held = Hold(in_mirror().folder)
     in_mirror().files("counts")[0].write_bytes(b"PAR1")
     ran = pco("status", "--marts", MARTS)
@@ -556,15 +564,13 @@ def test_a_damaged_snapshot_that_a_process_reads_is_left_alone(tmp_path, store):
     assert status()["devices_in_scope"] == 3
 
 
-def test_who_finds_nothing_new_needs_no_lock(tmp_path, store):
-    built(tmp_path)
+def test_who_finds_nothing_new_needs_no_lock(tmp_path, store, begun):
     with locked(in_mirror().folder.parent.parent):
         mirror.Mirror(MARTS).pull()
         assert status()["snapshot"] == 1
 
 
-def test_who_reads_while_it_is_built_here_sees_what_was_in_use(tmp_path, store):
-    built(tmp_path)
+def test_who_reads_while_it_is_built_here_sees_what_was_in_use(tmp_path, store, begun):
     really, seen = mirror.Mirror.publish, []
 
     def looked_at(self, snapshot, progress):
