@@ -237,6 +237,7 @@ def report_counts(snapshot: Snapshot) -> pl.DataFrame:
     return tally(snapshot.scan("counts"))
 
 
+@st.cache_resource(max_entries=64, hash_funcs=BY_NAME, show_spinner=False)
 def has_roads(snapshot: Snapshot) -> bool:
     """Earlier versions of pco wrote none."""
     return "pathway" in snapshot.scan("outcomes").collect_schema()

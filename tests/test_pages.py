@@ -1,6 +1,8 @@
 """Every page, drawn without a browser, with filters off their defaults; the figures beside those of the export."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -60,6 +62,22 @@ def test_page_is_drawn_with_every_filter_off_its_default(app, page, demonstratio
     assert "June 2019 to March 2021" in said
     assert party["party_name"] in said
     assert not app.warning
+
+
+# The others look up Devices, of which they read the part that is asked for.
+ADDED_UP = [page for page in FILES if page not in ("Device", "One party")]
+
+
+@pytest.mark.parametrize("page", ADDED_UP)
+def test_a_filter_is_answered_without_reading_a_file(app, page):
+    opened(app, page)
+    of_files = ("read_parquet", "scan_parquet", "read_csv")
+    with ExitStack() as stack:
+        read = [stack.enter_context(patch.object(pl, name, side_effect=AssertionError(name))) for name in of_files]
+        read.append(stack.enter_context(patch("duckdb.connect", side_effect=AssertionError("duckdb"))))
+        no_error(app.multiselect(key="type").set_value(["GPF"]).run())
+        no_error(app.multiselect(key="region").set_value(["North"]).run())
+    assert [one.call_count for one in read] == [0] * len(read)
 
 
 def largest_operator_of_north(snapshot):
