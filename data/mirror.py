@@ -18,6 +18,7 @@ import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -142,7 +143,8 @@ class Mirror(Published):
 
     def pull(self, progress: Progress = silent) -> None:
         head = self._head_of_pull()
-        if head and head.name == self._followed() and in_use(self.folder) == head.in_use and not self._missing(head):
+        is_alike = head and head.name == self._followed() and in_use(self.folder) == head.in_use
+        if is_alike and self._missing(head).keys() <= self._lost():
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.folder):
@@ -151,29 +153,33 @@ class Mirror(Published):
                 self._make_like(head, progress)
 
     def _head_of_pull(self) -> Head | None:
-        head, before = self._head(), self._followed()
+        # In this order: a build here may publish in between.
+        before = self._followed()
+        head = self._head()
         if before and (head is None or head.number < _number(before)):
             raise RuntimeError(
                 f"{self}: what was published here is gone from the store; to begin anew remove {self.folder}"
             )
         return head
 
-    def _make_like(self, head: Head, progress: Progress) -> None:
+    def _make_like(self, head: Head, progress: Progress, damaged: Iterable[str] = ()) -> None:
+        """damaged: snapshots that are fetched again, although the mirror seems to have them."""
+        missing = self._missing(head) | {name: head.snapshots[name] for name in damaged if name in head.snapshots}
         with TemporaryDirectory(prefix=".draft-mirror-", dir=self.folder) as work:
-            fetched = self._fetch_snapshots(head, Path(work), progress)
+            fetched, lost = self._fetch_snapshots(head, missing, Path(work), progress)
             # The one to be read comes first: what stands beside it is never read in its place.
             for name in sorted(fetched, key=lambda name: (name != head.in_use, name)):
                 if not self._put_in_place(fetched[name]):
-                    reason = f"{self.folder}: snapshot {int(name)} is damaged here, and a process reads it; end that"
-                    if name == head.in_use:
-                        raise RuntimeError(reason)
-                    log.warning("%s", reason)
+                    raise self._held(name)
                 if name == head.in_use:
                     put_to_use(self.folder, head.in_use, Path(work), head.greatest)
             # Also where only another snapshot was published, so that its number is known.
             put_to_use(self.folder, head.in_use, Path(work), head.greatest)
         self._remove_but(head)
-        self._follow(head.name)
+        self._follow(head.name, lost)
+
+    def _held(self, name: str) -> RuntimeError:
+        return RuntimeError(f"{self.folder}: snapshot {int(name)} is damaged here, and a process reads it; end that")
 
     def _missing(self, head: Head) -> dict[str, str]:
         return {name: digest for name, digest in head.snapshots.items() if not self._has(name, digest)}
@@ -184,34 +190,48 @@ class Mirror(Published):
             return digest_of(folder / "manifest.json") == digest and opened(folder).manifest is not None
         return False
 
-    def _fetch_snapshots(self, head: Head, work: Path, progress: Progress) -> dict[str, Path]:
-        """Whole snapshots that the mirror lacks, each in a folder; an old one that the store has lost is left out."""
-        missing = self._missing(head)
-        manifests = {name: self._manifest(name, digest) for name, digest in missing.items()}
-        sizes = self._sizes() if missing else {}
-        for name in list(manifests):
-            if (problems := self._not_there(_files(manifests[name]), sizes)) and name == head.in_use:
-                raise RuntimeError(problems[0])
-            if problems:
-                log.warning("%s: snapshot %d cannot be fetched (%s)", self, int(name), problems[0])
-                del manifests[name]
-        here = self._files_here(set(head.snapshots) - set(missing))
-        wanted = {file.sha256: file for manifest in manifests.values() for file in _files(manifest)}
+    def _fetch_snapshots(
+        self, head: Head, missing: dict[str, str], work: Path, progress: Progress
+    ) -> tuple[dict[str, Path], set[str]]:
+        """Whole snapshots, each in a folder; and the names of those that the store has lost, none of them in use."""
+        sizes, fetched, lost = self._sizes() if missing else {}, {}, set()
+        # Of damaged ones too: each file is verified before it is taken.
+        here = self._files_here(head.snapshots)
         objects = work / "objects"
         objects.mkdir()
-        self._each(lambda file: self._fetch(file, objects, here), wanted.values(), FETCHING, progress)
-        for name, manifest in manifests.items():
-            draft = work / name
-            for file in _files(manifest):
-                (draft / file.name).parent.mkdir(parents=True, exist_ok=True)
-                os.link(objects / file.sha256, draft / file.name)
-            write_durably(draft / "manifest.json", manifest)
-            seal(draft)
-            for folder in [*(path for path in draft.rglob("*") if path.is_dir()), draft]:
-                sync(folder)
-            # What cannot be opened is not put in place.
-            opened(draft)
-        return {name: work / name for name in manifests}
+        for name, digest in missing.items():
+            if (folder := self.folder / "snapshots" / name).exists() and keeping.is_held(folder):
+                if name == head.in_use:
+                    raise self._held(name)
+                log.warning("%s", self._held(name))
+                continue
+            try:
+                fetched[name] = self._fetch_snapshot(name, digest, sizes, here, work, progress)
+            except (RuntimeError, SnapshotDamaged, FileNotFoundError) as error:
+                if name == head.in_use:
+                    raise
+                log.warning("%s: snapshot %d cannot be had (%s)", self, int(name), error)
+                lost.add(name)
+        return fetched, lost
+
+    def _fetch_snapshot(
+        self, name: str, digest: str, sizes: dict[str, int], here: dict[str, Path], work: Path, progress: Progress
+    ) -> Path:
+        manifest, draft, objects = self._manifest(name, digest), work / name, work / "objects"
+        if problems := self._not_there(_files(manifest), sizes):
+            raise RuntimeError(problems[0])
+        files = {file.sha256: file for file in _files(manifest) if not (objects / file.sha256).exists()}
+        self._each(lambda file: self._fetch(file, objects, here), files.values(), FETCHING, progress)
+        for file in _files(manifest):
+            (draft / file.name).parent.mkdir(parents=True, exist_ok=True)
+            link(objects / file.sha256, draft / file.name)
+        write_durably(draft / "manifest.json", manifest)
+        seal(draft)
+        for folder in [*(path for path in draft.rglob("*") if path.is_dir()), draft]:
+            sync(folder)
+        # What cannot be opened is not put in place.
+        opened(draft)
+        return draft
 
     def _put_in_place(self, draft: Path) -> bool:
         """In place of a damaged one, if need be; False if a process has that open."""
@@ -225,23 +245,26 @@ class Mirror(Published):
 
     def _files_here(self, names: Iterable[str]) -> dict[str, Path]:
         """Digest -> a file of the mirror that is said to have it."""
-        folders = [self.folder / "snapshots" / name for name in names]
-        files = {folder: _files((folder / "manifest.json").read_bytes()) for folder in folders}
-        return {file.sha256: folder / file.name for folder in folders for file in files[folder]}
+        found = {}
+        for folder in (self.folder / "snapshots" / name for name in names):
+            with suppress(OSError, RuntimeError):
+                found |= {file.sha256: folder / file.name for file in _files((folder / "manifest.json").read_bytes())}
+        return found
 
     def _fetch(self, file: File, objects: Path, here: dict[str, Path]) -> None:
         to = objects / file.sha256
         with suppress(KeyError, OSError):
             if digest_of(here[file.sha256]) == file.sha256:
-                os.link(here[file.sha256], to)
+                link(here[file.sha256], to)
                 return
         found, size = hashlib.sha256(), 0
-        with self.store.opened(f"objects/{file.sha256}") as source, to.open("xb") as target:
+        with self.store.opened(f"objects/{file.sha256}") as source, to.open("wb") as target:
             while size <= file.size and (block := source.read(s3.BYTES_AT_ONCE)):
                 self._go_on()
                 found.update(block)
                 size += target.write(block)
         if found.hexdigest() != file.sha256:
+            to.unlink()
             raise RuntimeError(f"{self}/objects/{file.sha256}: is not as it was written")
         sync(to)
 
@@ -290,9 +313,8 @@ class Mirror(Published):
 
     def repair(self, numbers: Iterable[int], progress: Progress = silent) -> None:
         with locked(self.folder):
-            for number in numbers:
-                self._remove(keeping.folder_of(self.folder, number))
-        self.pull(progress)
+            if head := self._head_of_pull():
+                self._make_like(head, progress, [f"{number:06d}" for number in numbers])
 
     # --- heads ----------------------------------------------------------------------------------------------
 
@@ -325,16 +347,25 @@ class Mirror(Published):
             raise RuntimeError(f"{self}/{name}: is no head ({error})") from error
         return head
 
-    def _follow(self, head: str) -> None:
-        write_durably(self.folder / NOTE, json.dumps({"url": str(self), "head": head}).encode())
+    def _follow(self, head: str, lost: Iterable[str]) -> None:
+        told = {"url": str(self), "head": head, "lost": sorted(lost)}
+        write_durably(self.folder / NOTE, json.dumps(told).encode())
 
     def _followed(self) -> str | None:
         """The head that the mirror is like."""
+        head = self._note().get("head")
+        return head if isinstance(head, str) and HEAD.fullmatch(head) else None
+
+    def _lost(self) -> set[str]:
+        """Snapshots of that head that the store could not give."""
+        return set(self._note().get("lost", ()))
+
+    def _note(self) -> dict:
         try:
-            head = json.loads((self.folder / NOTE).read_bytes())["head"]
-            return head if HEAD.fullmatch(head) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            told = json.loads((self.folder / NOTE).read_bytes())
+            return told if isinstance(told, dict) else {}
+        except (OSError, ValueError):
+            return {}
 
     def _last(self) -> Head | None:
         """The last head, which is the one that the mirror is like; raises RuntimeError if others came after it."""
@@ -352,7 +383,7 @@ class Mirror(Published):
         head = Head(f"heads/{number:09d}-{mine}.json", **told)
         content = asdict(head)
         del content["name"]
-        claim = f"claims/{number:09d}-{mine}"
+        claim, begun = f"claims/{number:09d}-{mine}", time.monotonic()
         self.store.write(claim, b"1")
         try:
             # In this order: who wrote a head took his claim away after it.
@@ -360,18 +391,27 @@ class Mirror(Published):
             now = max((one.modified_ns for one in claims), default=0)
             of_number = [one for one in claims if _number(one.name) == number and one.modified_ns > now - CLAIMED_NS]
             later = [one for one in heads if _number(one.name) >= number]
-            if [one.name for one in of_number] != [claim] or later:
+            # A third of the time that a claim lasts: writing may take another.
+            is_late = time.monotonic() - begun > CLAIMED_NS / 10**9 / 3
+            if later or is_late:
                 raise self._overtaken()
-            self.store.write(head.name, json.dumps(content, indent=1).encode())
-        finally:
+            if [one.name for one in of_number] != [claim]:
+                raise RuntimeError(
+                    f"{self}: something else is being published there, or began to be within the last "
+                    f"{CLAIMED_NS // (60 * 10**9)} minutes and did not end; run the command again"
+                )
+        except BaseException:
             with suppress(OSError):
                 self.store.remove(claim)
+            raise
+        # If this fails, the head may be there all the same, or come yet: the claim stays.
+        self.store.write(head.name, json.dumps(content, indent=1).encode())
         # It is published now: what fails from here on is made up for by the next command.
         with suppress(OSError):
-            self._follow(head.name)
-            for one in heads:
-                if _number(one.name) <= number - HEADS_KEPT:
-                    self.store.remove(one.name)
+            self._follow(head.name, self._lost())
+            past = [one for one in heads if _number(one.name) <= number - HEADS_KEPT]
+            for one in [*(one for one in claims if _number(one.name) <= number), *past]:
+                self.store.remove(one.name)
         return head
 
     # --- into the store -------------------------------------------------------------------------------------
@@ -409,9 +449,11 @@ class Mirror(Published):
         self._replace(head, in_use=name, greatest=head.greatest, snapshots=head.snapshots)
 
     def forget(self, names: Iterable[str]) -> None:
-        head, gone = self._last(), set(names)
+        head = self._last()
         if head is None:
             return
+        # What the store has lost goes too: nobody can read it.
+        gone = set(names) | self._lost() - {head.in_use}
         kept = {name: digest for name, digest in head.snapshots.items() if name not in gone}
         if kept != head.snapshots:
             head = self._replace(head, in_use=head.in_use, greatest=head.greatest, snapshots=kept)
@@ -423,7 +465,8 @@ class Mirror(Published):
         for one in self._listed("objects", OBJECT):
             if one.name.removeprefix("objects/") not in named and one.modified_ns < now - UNNAMED_NS:
                 is_last = max(other.name for other in self._listed("heads", HEAD)) == head.name
-                if not is_last or self._listed("claims", CLAIM):
+                claims = [other for other in self._listed("claims", CLAIM) if _number(other.name) > head.number]
+                if not is_last or claims:
                     return
                 # A build may have put it anew, for a snapshot to come.
                 with suppress(FileNotFoundError):
@@ -432,14 +475,24 @@ class Mirror(Published):
 
     def _named(self, snapshots: dict[str, str]) -> set[str]:
         """The digests of all objects that the snapshots are made of."""
-        manifests = [self._manifest(name, digest) for name, digest in snapshots.items()]
-        return {*snapshots.values(), *(file.sha256 for manifest in manifests for file in _files(manifest))}
+        named = set(snapshots.values())
+        for name, digest in snapshots.items():
+            # Of one whose manifest is lost nothing can be read.
+            with suppress(FileNotFoundError, RuntimeError):
+                named |= {file.sha256 for file in _files(self._manifest(name, digest))}
+        return named
 
     def problems(self) -> list[str]:
-        head = self._head()
-        manifests = [self._manifest(name, digest) for name, digest in head.snapshots.items()] if head else []
-        files = {file.sha256: file for manifest in manifests for file in _files(manifest)}
-        return self._not_there(files.values(), self._sizes())
+        head, sizes = self._head(), self._sizes()
+        found = []
+        for name, digest in head.snapshots.items() if head else ():
+            if digest not in sizes:
+                found.append(f"{self}/objects/{digest}: is missing, the manifest of snapshot {int(name)}")
+            try:
+                found += self._not_there(_files(self._manifest(name, digest)), sizes)
+            except (OSError, RuntimeError) as error:
+                found.append(str(error))
+        return list(dict.fromkeys(found))
 
     def _sizes(self) -> dict[str, int]:
         """Digest -> bytes of the object in the store."""
@@ -459,6 +512,15 @@ def mirrors() -> Path:
         return Path(asked)
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "post-commissioning-outcomes"
+
+
+def link(file: Path, to: Path) -> None:
+    """Another name for the file's bytes, or a copy where there are no links."""
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copy2(file, to)
+        sync(to)
 
 
 def _number(name: str) -> int:

@@ -14,7 +14,10 @@ BYTES_AT_ONCE = 8 << 20
 
 
 class Object(NamedTuple):
-    """An object as the store lists it; name: below the prefix."""
+    """An object as the store lists it; name: below the prefix; modified_ns: in whole seconds.
+
+    Some stores list milliseconds, and tell whole seconds of one object.
+    """
 
     name: str
     size: int
@@ -46,7 +49,7 @@ class Prefix:
 
         folder = f"{self.root}/{below}".rstrip("/")
         return sorted(
-            Object(info.path.removeprefix(f"{self.root}/"), info.size, info.mtime_ns)
+            Object(info.path.removeprefix(f"{self.root}/"), info.size, _whole_seconds(info.mtime_ns))
             for info in self._store.get_file_info(fs.FileSelector(folder, recursive=True))
             if info.type == fs.FileType.File
         )
@@ -58,7 +61,7 @@ class Prefix:
         [info] = self._store.get_file_info([f"{self.root}/{name}"])
         if info.type != fs.FileType.File:
             raise FileNotFoundError(f"{self}/{name}: there is no such object")
-        return Object(name, info.size, info.mtime_ns)
+        return Object(name, info.size, _whole_seconds(info.mtime_ns))
 
     def opened(self, name: str) -> BinaryIO:
         """To be read from its beginning to its end; raises FileNotFoundError."""
@@ -82,6 +85,10 @@ class Prefix:
 
     def remove(self, name: str) -> None:
         self._store.delete_file(f"{self.root}/{name}")
+
+
+def _whole_seconds(ns: int) -> int:
+    return ns // 10**9 * 10**9
 
 
 def first_line(error: OSError) -> str:

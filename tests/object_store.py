@@ -1,6 +1,7 @@
 """An object store of one bucket, in memory and on loopback: as much of S3 as our listing, fetching and putting take.
 
-It lists a page of few objects at a time, as a real store lists a thousand. Signatures are not looked at.
+It lists a page of few objects at a time, as a real store lists a thousand, with milliseconds where it tells whole
+seconds of one object, as some stores do. Signatures are not looked at.
 """
 
 import hashlib
@@ -24,6 +25,10 @@ ERROR = "<Error><Code>{code}</Code><Message>{message}</Message></Error>"
 class Put(NamedTuple):
     body: bytes
     at: datetime
+
+    @property
+    def listed_at(self) -> str:
+        return f"{self.at:%Y-%m-%dT%H:%M:%S}.{self.at.microsecond // 1000:03}Z"
 
     @property
     def etag(self) -> str:
@@ -56,7 +61,7 @@ class ObjectStore:
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
         page, more = keys[:OBJECTS_A_PAGE], keys[OBJECTS_A_PAGE:]
         contents = "".join(
-            f"<Contents><Key>{escape(key)}</Key><LastModified>{put.at:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
+            f"<Contents><Key>{escape(key)}</Key><LastModified>{put.listed_at}</LastModified>"
             f"<ETag>{escape(put.etag)}</ETag><Size>{len(put.body)}</Size></Contents>"
             for key, put in ((key, self.objects[key]) for key in page)
         )

@@ -217,7 +217,7 @@ def test_what_was_pruned_is_gone_everywhere_and_old_objects_with_it(tmp_path, st
         if number == 1:
             with elsewhere:
                 status()
-    with patch.object(mirror, "UNNAMED_NS", -(10**10)):
+    with patch.object(mirror, "UNNAMED_NS", -(10**15)):
         assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 2).status == 0
     assert list(head_of(store)["snapshots"]) == ["000002", "000003"]
     kept = [opened(in_mirror().folder.with_name(f"{number:06d}")) for number in (2, 3)]
@@ -313,6 +313,9 @@ def test_a_store_that_takes_nothing_leaves_all_as_it_was(tmp_path, store, begun,
     assert status()["snapshots"] == [1]
     with elsewhere:
         assert status()["snapshots"] == [1]
+    # Of a head that was not taken it is not known whether it comes yet.
+    for claim in keys(store, "claims"):
+        del store.objects[claim]
     assert build(tmp_path / "more" / "extracts").status == 0
     assert status()["devices_in_scope"] == 4
 
@@ -467,7 +470,7 @@ def test_who_finds_another_claim_gives_up(tmp_path, store, begun):
     store.put(f"{PREFIX}/claims/000000002-{'f' * 32}", b"1")
     ran = build(folders(tmp_path / "ours", secure_devices((1, 2, 3, 4))).extracts)
     assert ran.status == 1
-    assert "something else was published there meanwhile" in ran.problems[0]
+    assert "something else is being published there" in ran.problems[0]
     assert len(keys(store, "heads")) == 1
     assert status()["devices_in_scope"] == 3
 
@@ -479,7 +482,31 @@ def test_a_claim_of_a_process_that_died_does_not_last(tmp_path, store, begun):
     store.objects[claim] = old._replace(at=old.at - timedelta(hours=1))
     built(tmp_path / "ours", (1, 2, 3, 4))
     assert status()["devices_in_scope"] == 4
+    assert keys(store, "claims") == set()
+
+
+def test_a_head_that_may_come_yet_keeps_its_number_claimed(tmp_path, store, begun):
+    store.refuses = lambda method, key: method == "PUT" and "/heads/" in key
+    more = folders(tmp_path / "more", secure_devices((1, 2, 3, 4))).extracts
+    assert build(more).status == 1
+    store.refuses = lambda method, key: False
+    [claim] = keys(store, "claims")
+    assert "15 minutes" in build(more).problems[-1]
     assert keys(store, "claims") == {claim}
+    old = store.objects[claim]
+    store.objects[claim] = old._replace(at=old.at - timedelta(hours=1))
+    assert build(more).status == 0
+    assert keys(store, "claims") == set()
+    assert status()["devices_in_scope"] == 4
+
+
+def test_a_claim_left_behind_does_not_keep_old_objects(tmp_path, store, begun):
+    store.put(f"{PREFIX}/claims/000000001-{'f' * 32}", b"1")
+    stray = f"{PREFIX}/objects/{'0' * 64}"
+    store.put(stray, b"of a build that died")
+    with patch.object(mirror, "UNNAMED_NS", -(10**15)):
+        assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 1).status == 0
+    assert stray not in store.objects
 
 
 def test_who_claims_after_a_head_of_his_number_gives_up(tmp_path, store, begun):
@@ -517,7 +544,7 @@ def test_who_prunes_stops_once_something_is_published(tmp_path, store, elsewhere
             with patch.object(s3.Prefix, "remove", really), elsewhere:
                 assert build(first).status == 0
 
-    with patch.object(mirror, "UNNAMED_NS", -(10**10)), patch.object(s3.Prefix, "remove", then_the_same_again):
+    with patch.object(mirror, "UNNAMED_NS", -(10**15)), patch.object(s3.Prefix, "remove", then_the_same_again):
         assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 1).status == 0
     assert len(removed) == 1
     assert status()["snapshots"] == [2, 3]
@@ -543,6 +570,35 @@ def test_an_old_snapshot_that_the_store_lost_holds_up_no_reader(tmp_path, store,
     with elsewhere:
         ran = pco("status", "--marts", MARTS, "--json")
         assert (ran.status, json.loads(ran.out)["snapshots"]) == (0, [2])
+
+
+@pytest.mark.parametrize("whose", ["manifest", "counts"])
+def test_an_old_snapshot_that_the_store_lost_can_be_pruned(tmp_path, store, begun, elsewhere, whose):
+    counts = in_mirror().files("counts")[0].read_bytes()
+    lost = {"counts": hashlib.sha256(counts).hexdigest(), "manifest": head_of(store)["snapshots"]["000001"]}[whose]
+    built(tmp_path / "2", (3, 4, 5, 6))
+    del store.objects[f"{PREFIX}/objects/{lost}"]
+    assert lost in pco("snapshots", "verify", "--marts", MARTS).problems[0]
+    with elsewhere:
+        assert status()["snapshots"] == [2]
+        # It is not asked for again and again.
+        store.fetched.clear()
+        assert status()["snapshots"] == [2]
+        assert [key for key in store.fetched if "/objects/" in key] == []
+        assert pco("snapshots", "prune", "--marts", MARTS, "--keep", 5).status == 0
+        built(tmp_path / "3", (3, 4))
+        assert status()["snapshots"] == [2, 3]
+    assert status()["snapshots"] == [2, 3]
+    assert pco("snapshots", "verify", "--marts", MARTS).problems == []
+
+
+def test_verify_takes_nothing_away_that_it_cannot_fetch(tmp_path, store, begun):
+    counts, outcomes = (in_mirror().files(table)[0] for table in ("counts", "outcomes"))
+    del store.objects[f"{PREFIX}/objects/{hashlib.sha256(counts.read_bytes()).hexdigest()}"]
+    outcomes.write_bytes(outcomes.read_bytes()[:-5] + b"x" + outcomes.read_bytes()[-4:])
+    assert pco("snapshots", "verify", "--marts", MARTS).status == 1
+    assert counts.is_file()
+    assert status()["snapshot"] == 1
 
 
 def test_damage_that_keeps_the_size_is_told_and_mended_by_verify(tmp_path, store, begun):
