@@ -67,6 +67,8 @@ def test_filters_are_kept_from_page_to_page(page, address):
 def test_a_downloaded_file_equals_the_export(page, address, exported, tmp_path):
     opened(page, address, "parties?compare_by=Network+operator")
     page.get_by_text("The same as a table, and as a file").first.click()
+    expect(page.get_by_role("button", name="CSV", exact=True)).to_be_visible(timeout=20_000)
+    settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     file = tmp_path / "parties.csv"

@@ -56,6 +56,8 @@ def test_files_and_pictures_keep_the_policy(listening, address):
     expect(listening.locator(".js-plotly-plot").first).to_be_visible(timeout=30_000)
     settled(listening)
     listening.get_by_text("The same as a table, and as a file").first.click()
+    expect(listening.get_by_role("button", name="CSV", exact=True).first).to_be_visible(timeout=20_000)
+    settled(listening)
     for button in (listening.get_by_role("button", name="CSV", exact=True), listening.get_by_text("PNG", exact=True)):
         with listening.expect_download():
             button.first.click()
