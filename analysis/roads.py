@@ -76,7 +76,8 @@ class _Numbered:
 
     def add(self, rows: pl.DataFrame) -> None:
         self._waiting.append(numbered(rows))
-        if sum(known.height for known, _ in self._waiting) > MOST_WAITING:
+        # What is known is gone through each time.
+        if sum(known.height for known, _ in self._waiting) > max(MOST_WAITING, self._known.height):
             self._settle()
 
     def _settle(self) -> None:
@@ -90,4 +91,10 @@ class _Numbered:
 
     def all(self) -> tuple[pl.DataFrame, np.ndarray]:
         self._settle()
-        return self._known, np.concatenate(self._numbers)
+        numbers, filled = np.empty(sum(map(len, self._numbers)), np.uint32), 0
+        # Each part goes once it is taken: together they are as large as the whole.
+        while self._numbers:
+            part = self._numbers.pop(0)
+            numbers[filled : filled + len(part)] = part
+            filled += len(part)
+        return self._known, numbers
