@@ -25,6 +25,10 @@ SCRIPT = Path(__file__).with_name("gated_app.py")
 PAGE_PARTS = ("cards", "filters", "reading", "device_list", "report_choice", "case_document", "workbook")
 
 
+# Devices whose roads are read before anyone asks for them: of more they take much memory, and may never be asked for.
+MOST_READ_AHEAD = 20_000_000
+
+
 def application(settings: Settings, health: Health) -> st.App:
     turns.gate = Gate(settings.runs, settings.patience)
     return st.App(
@@ -57,6 +61,6 @@ def _read_ahead(marts: Path) -> None:
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     with suppress(NoSnapshot):
         snapshot = current(marts)
-        if reading.has_roads(snapshot):
+        if reading.has_roads(snapshot) and snapshot.rows("outcomes") <= MOST_READ_AHEAD:
             reading.roads(snapshot)
         snapshot.verify()

@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -15,6 +16,7 @@ from analysis.pipeline import FINDINGS, Parameters, build
 from analysis.rates import rates
 from analysis.selection import Selection, select
 from dashboard import charts_changes, words_changes
+from data import reduction
 from data.changes import changed_findings, is_whole, shared_devices
 from data.estate import generate
 from data.export import outcomes_frame
@@ -64,6 +66,28 @@ def compared(earlier, later, selection):
 
 def counted(table):
     return Counter({(b, n): devices for b, n, devices in table.select("before", "now", "devices").rows() if devices})
+
+
+@pytest.fixture(scope="module")
+def in_buckets(tmp_path_factory):
+    """An estate at two instants, each with 16 files of outcomes."""
+    home = tmp_path_factory.mktemp("buckets")
+    generate(home / "own", 1_000, seed=1)
+    with patch.object(reduction, "DEVICES_A_BUCKET", 64):
+        for as_at in (EARLY, MIDDLE):
+            build(home / "own", home / "marts", Parameters(as_at=datetime.fromisoformat(as_at)))
+    return snapshots(home / "marts")
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_buckets_compared_some_at_a_time_give_the_whole(in_buckets, at_once):
+    earlier, later = in_buckets
+    assert len(earlier.files("outcomes")) == len(later.files("outcomes")) >= 8
+    with patch("data.changes.BUCKETS_AT_ONCE", at_once):
+        table = compared(earlier, later, Selection())
+        shared = shared_devices(earlier, later)
+    assert counted(table) == by_hand(earlier, later)
+    assert shared == len({*outcomes_frame(earlier)["device_id"]} & {*outcomes_frame(later)["device_id"]})
 
 
 @pytest.mark.parametrize(("before", "now"), [(2, 5), (5, 2), (3, 4), (4, 5)])
