@@ -68,7 +68,7 @@ def quarantined(snapshot):
 def few(examples):
     """A build takes half a second, so examples are few, others at each run, and many when thorough; the search is by
     seed, so there is little to shrink."""
-    most = times(quick=-(-examples * 2 // 5), thorough=10 * examples)
+    most = times(quick=-(-examples * 3 // 5), thorough=10 * examples)
     return settings(max_examples=most, deadline=None, phases=[Phase.reuse, Phase.generate])
 
 
