@@ -40,7 +40,7 @@ cards.card(
     lambda: charts_parties.peers(trend, name),
     trend,
     how,
-    filter_by=filters.by_quarter(view.held("months there are", lambda: everyone()["commissioned_month"].unique())),
+    filter_by=filters.by_quarter(view.held("months of all parties", lambda: everyone()["commissioned_month"].unique())),
 )
 own = reading.selected_counts(snapshot.folder, only, "model")
 by_cause = view.held("causes", lambda: views.cause_table(own()))
